@@ -8,9 +8,9 @@ import struct
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable
 
 from servers import Server
 
@@ -103,10 +103,6 @@ class Proxy:
     def links(self) -> list[Pair]:
         with self._lock:
             return [pair for pair in self._pairs if pair.is_link]
-
-    def calm(self) -> None:
-        self.link_delay = self.data_delay = none
-        self.refuses = False
 
     def close(self) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
--- A reader, as reader.py, in an nginx worker: a timer reads, and a request brings a line: NAME, and what reader.py takes.
+-- A reader, as reader.py, in an nginx worker: a timer reads, and a request brings a line, behind a name.
 -- luacheck: std ngx_lua
 
 local reading = require "reading"

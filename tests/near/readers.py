@@ -28,6 +28,9 @@ NGINX = f"""
 class Reader:
     """In a process of its own."""
 
+    pools = False
+    """Are there idle connections after its client was closed?"""
+
     def __init__(self, driver: str, options: list[str]) -> None:
         self.name = f"{driver}, {options[0]}"
         self.forks = driver == "blocking"
@@ -63,6 +66,7 @@ class NginxReader:
     """In a timer of an nginx worker, which it shares with others."""
 
     forks = False
+    pools = True
 
     def __init__(self, nginx: Nginx, options: list[str]) -> None:
         self.nginx = nginx
@@ -88,11 +92,13 @@ class NginxReader:
 
 
 class Readers:
-    """All that there are, two of each driver."""
+    """All that there are, two of each driver. `servers`: to so many, nginx may leave idle connections in its pools."""
 
-    def __init__(self, url: str, staleness: float, timeout: float) -> None:
+    def __init__(self, url: str, staleness: float, timeout: float, servers: int = 1) -> None:
         self._stack = ExitStack()
         self.all: list[Any] = []
+        self._servers = servers
+        self._first: dict[int, tuple[int, int]] = {}
         nginx = None
         if MISSING is None:
             nginx = Nginx(NGINX, http=f'init_by_lua_block {{ package.path = "{HERE}/?.lua;" .. package.path }}')
@@ -132,12 +138,22 @@ class Readers:
         """Threads and descriptors of each process."""
         return {pid: (len(os.listdir(f"/proc/{pid}/task")), len(os.listdir(f"/proc/{pid}/fd"))) for pid in self.pids}
 
-    def left(self, before: dict[int, tuple[int, int]]) -> dict[int, tuple[int, int]]:
-        """Those that hold more than before, which nginx' timers and an event loop give up a moment later."""
+    def _allowed(self, pid: int) -> int:
+        """Descriptors more than at first."""
+        pooled = any(reader.pid == pid and reader.pools for reader in self.all)
+        return 4 * self._servers if pooled else 0
+
+    def left(self) -> list[str]:
+        """Who holds more than when this was called first. nginx' timers and an event loop end a moment later."""
+        self._first = self._first or self.held()
         end = time.monotonic() + 2
         while True:
-            now = self.held()
-            more = {pid: now[pid] for pid in now if now[pid][0] > before[pid][0] or now[pid][1] > before[pid][1]}
+            more = []
+            for pid, (threads, descriptors) in self.held().items():
+                before = self._first[pid]
+                if threads > before[0] or descriptors > before[1] + self._allowed(pid):
+                    names = ", ".join(reader.name for reader in self.all if reader.pid == pid)
+                    more.append(f"{names}: {threads} threads, {descriptors} descriptors; at first {before}")
             if not more or time.monotonic() > end:
                 return more
             time.sleep(0.005)

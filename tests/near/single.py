@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
+from proxy import none
 from rounds import Fault, Scene
 from servers import ReplyError, Server
 
@@ -20,7 +19,7 @@ def reset(scene: Scene) -> None:
     for pair in scene.proxy.links():
         pair.reset()
     scene.sleep(0.03)
-    scene.proxy.calm()
+    scene.proxy.refuses = False
 
 
 def silent(scene: Scene) -> None:
@@ -33,26 +32,7 @@ def slow_links(scene: Scene) -> None:
     """What the server sends on the links comes late, some of it later than the bound."""
     scene.proxy.link_delay = lambda: scene.some(0.3)
     scene.sleep(0.5)
-    scene.proxy.calm()
-
-
-def slow_answers(scene: Scene) -> None:
-    """Answers come after the messages of changes that were made after them."""
-    scene.proxy.data_delay = lambda: scene.some(0.03)
-    scene.server("CLIENT", "NO-EVICT", "off")
-    drop_all(scene)
-    scene.sleep(0.2)
-    scene.proxy.calm()
-
-
-def slow_answers_and_resets(scene: Scene) -> None:
-    """They come when the link under which they were asked for is no more."""
-    scene.proxy.data_delay = lambda: scene.some(0.03)
-    for _ in range(5):
-        for pair in scene.proxy.links():
-            pair.reset()
-        scene.sleep(0.04)
-    scene.proxy.calm()
+    scene.proxy.link_delay = none
 
 
 def drop_all(scene: Scene) -> None:
@@ -60,6 +40,23 @@ def drop_all(scene: Scene) -> None:
     for key in scene.server.keys():
         if key != b"ts:kinds":
             scene.server("PERSIST", key)
+
+
+def slow_answers(scene: Scene) -> None:
+    """Answers come after the messages of changes that were made after them."""
+    scene.proxy.data_delay = lambda: scene.some(0.03)
+    drop_all(scene)
+    scene.sleep(0.2)
+    scene.proxy.data_delay = none
+
+
+def slow_answers_and_resets(scene: Scene) -> None:
+    """They come when the link under which they were asked for is no more."""
+    scene.proxy.data_delay = lambda: scene.some(0.08)
+    for _ in range(3):
+        reset(scene)
+        scene.sleep(0.04)
+    scene.proxy.data_delay = none
 
 
 # ---- connections, by the server ------------------------------------------------------------------------
