@@ -1,7 +1,7 @@
 # What near caches serve while something breaks (suite near): readers in blocking Python, asyncio, LuaJIT and nginx, and
-# both ways of tracking, at a real server. `make soak` runs a thousand rounds of each fault, and clusters and Sentinels.
+# both ways of tracking, at real servers. `make soak` runs a thousand rounds of each fault, with clusters and Sentinels.
 #
-#   test-near    a round of each fault of one server
+#   test-near    two rounds of some
 #   near-faults  a table (tests/near/faults.py): FAULTS="--rounds 100 silent" for some
 SUITES += near
 

@@ -40,7 +40,7 @@ def scene_of(fault: str, seed: int) -> Iterator[tuple[Scene, RedisTokens]]:
         if fault in SEVERAL:
             kind = running_cluster if fault in OF_CLUSTERS else running_sentinels
             scene.server = stack.enter_context(kind(replicas=1))
-            scene.staleness, scene.window, timeout = 0.5, 1.0, 5.0
+            scene.staleness, scene.window, scene.recovers, timeout = 0.5, 1.0, 10.0, 5.0
         else:
             options = ("--appendonly", "yes", "--appendfsync", "always") if fault == "restarted" else ()
             scene.server = stack.enter_context(running(*options))

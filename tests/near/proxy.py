@@ -29,8 +29,10 @@ class Pair:
 
     def start(self) -> None:
         self.server.connect(str(self.proxy.upstream))
-        for pump in (self._up, self._down):
-            threading.Thread(target=pump, daemon=True).start()
+        self._down_pump = threading.Thread(target=self._down, daemon=True)
+        self._up_pump = threading.Thread(target=self._up, daemon=True)
+        self._down_pump.start()
+        self._up_pump.start()
 
     def _up(self) -> None:
         with suppress(OSError):
@@ -38,6 +40,9 @@ class Pair:
                 self.is_link = self.is_link or b"TRACKING" in data
                 self.server.sendall(data)
         self._end(self.server)
+        self._down_pump.join()
+        self.client.close()
+        self.server.close()
 
     def _down(self) -> None:
         with suppress(OSError):
@@ -47,7 +52,12 @@ class Pair:
                     self.client.sendall(data)
         if not self.silent:
             self._end(self.client)
-        self.proxy.forget(self)
+
+    def lives(self) -> bool:
+        return self._up_pump.is_alive()
+
+    def join(self) -> None:
+        self._up_pump.join()
 
     @staticmethod
     def _end(end: socket.socket) -> None:
@@ -79,7 +89,8 @@ class Proxy:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.path))
         self._listener.listen(100)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     def _accept(self) -> None:
         with suppress(OSError):
@@ -87,18 +98,11 @@ class Proxy:
                 client, _ = self._listener.accept()
                 if self.refuses:
                     client.close()
-                    continue
-                pair = Pair(self, client)
-                with self._lock:
-                    self._pairs.add(pair)
-                pair.start()
-
-    def forget(self, pair: Pair) -> None:
-        with self._lock:
-            self._pairs.discard(pair)
-        if not pair.silent:
-            pair.client.close()
-        pair.server.close()
+                else:
+                    pair = Pair(self, client)
+                    pair.start()
+                    with self._lock:
+                        self._pairs = {pair, *(other for other in self._pairs if other.lives())}
 
     def links(self) -> list[Pair]:
         with self._lock:
@@ -107,9 +111,11 @@ class Proxy:
     def close(self) -> None:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        self._acceptor.join()
         self._listener.close()
         with self._lock:
             pairs = list(self._pairs)
         for pair in pairs:
             pair.reset()
+            pair.join()
         self.directory.cleanup()

@@ -141,7 +141,7 @@ class Readers:
     def _allowed(self, pid: int) -> int:
         """Descriptors more than at first."""
         pooled = any(reader.pid == pid and reader.pools for reader in self.all)
-        return 4 * self._servers if pooled else 0
+        return 16 * self._servers if pooled else 0
 
     def left(self) -> list[str]:
         """Who holds more than when this was called first. nginx' timers and an event loop end a moment later."""

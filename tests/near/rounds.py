@@ -22,11 +22,11 @@ from tokenstore import Error, RedisTokens
 
 A, T = "app", "web"
 TOKENS = 8
-WINDOW = 0.08
-"""Seconds, in which the tokens are changed and the fault begins, where it takes no longer."""
+BEGIN = 0.08
+"""Seconds, in which the fault begins."""
 
-RECOVERS = 5.0
-"""Seconds until a token is in memory again after a fault, on a busy machine, too."""
+WINDOW = 0.2
+"""Seconds, in which the tokens are changed, where the fault takes no longer: before it, meanwhile, and when all is well again."""
 
 ROUNDING = 0.002
 """Clocks are cut to milliseconds."""
@@ -58,6 +58,8 @@ class Scene:
     """Of the tokens. If it is shorter, that is the change."""
     staleness: float = 0.1
     window: float = WINDOW
+    recovers: float = 5.0
+    """Seconds until a token is in memory again after the fault, on a busy machine, too."""
 
     def some(self, most: float) -> float:
         return self.random.uniform(0, most)
@@ -161,7 +163,7 @@ def one_round(totals: Totals, fault: Fault, scene: Scene, tokens: RedisTokens) -
     writer = Writer(scene, tokens, made)
     if scene.duration == END:
         writer.start()
-    scene.sleep(WINDOW)
+    scene.sleep(BEGIN)
     fault(scene)  # by this thread: servers that it starts end with it
     done = writer.done
     if scene.duration == END:
@@ -174,7 +176,7 @@ def one_round(totals: Totals, fault: Fault, scene: Scene, tokens: RedisTokens) -
     for reader, text in zip(scene.readers.all, scene.readers.ask(f"again {again.token}")):
         took = float(text.split()[1]) - healed
         totals.slowest = max(totals.slowest, took)
-        if took > RECOVERS:
+        if took > scene.recovers:
             totals.late.append(f"{totals.fault}, round {totals.rounds}: {reader.name} took {took:.1f} s")
     last = max([scene.ended, *(at for at in done if at is not None)])
     time.sleep(max(0.0, last + scene.staleness + 0.02 - time.monotonic()))

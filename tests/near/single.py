@@ -50,12 +50,11 @@ def slow_answers(scene: Scene) -> None:
     scene.proxy.data_delay = none
 
 
-def slow_answers_and_resets(scene: Scene) -> None:
-    """They come when the link under which they were asked for is no more."""
-    scene.proxy.data_delay = lambda: scene.some(0.08)
-    for _ in range(3):
-        reset(scene)
-        scene.sleep(0.04)
+def slow_answers_and_a_reset(scene: Scene) -> None:
+    """They come when the link is back, which was not told of what changed meanwhile."""
+    scene.proxy.data_delay = lambda: scene.some(0.1)
+    reset(scene)
+    scene.sleep(0.1)
     scene.proxy.data_delay = none
 
 
@@ -78,19 +77,19 @@ def kill(server: Server, ids: list[str]) -> None:
 
 
 def kill_links(scene: Scene) -> None:
-    for _ in range(3):
+    for _ in range(scene.random.randint(1, 3)):
         kill(scene.server, clients(scene.server)[0])
         scene.sleep(0.03)
 
 
 def kill_data(scene: Scene) -> None:
-    for _ in range(3):
+    for _ in range(scene.random.randint(1, 3)):
         kill(scene.server, clients(scene.server)[1])
         scene.sleep(0.03)
 
 
 def kill_all(scene: Scene) -> None:
-    for _ in range(3):
+    for _ in range(scene.random.randint(1, 3)):
         told, others = clients(scene.server)
         kill(scene.server, told + others)
         scene.sleep(0.03)
@@ -188,7 +187,7 @@ def _by_name(*functions: Fault) -> dict[str, Fault]:
     return {function.__name__.replace("_", "-"): function for function in functions}
 
 
-PROXIED = _by_name(reset, silent, slow_links, slow_answers, slow_answers_and_resets)
+PROXIED = _by_name(reset, silent, slow_links, slow_answers, slow_answers_and_a_reset)
 DIRECT = _by_name(
     *(kill_links, kill_data, kill_all, small_buffers, stopped, restarted_empty, restarted, flushall, flushdb),
     *(evicted, expired, one_key_tracked, suspended, forked),
