@@ -38,6 +38,8 @@ class Pair:
         with suppress(OSError):
             while data := self.client.recv(1 << 16):
                 self.is_link = self.is_link or b"TRACKING" in data
+                if self.is_link:
+                    time.sleep(self.proxy.question_delay())
                 self.server.sendall(data)
         self._end(self.server)
         self._down_pump.join()
@@ -73,7 +75,8 @@ class Pair:
 
 
 class Proxy:
-    """`link_delay`, `data_delay`: how late the next bytes of the server come, by what kind of connection."""
+    """How late the next bytes come: `link_delay`, `data_delay`, of the server, by what kind of connection; `question_delay`, of a
+    link's reader."""
 
     def __init__(self, server: Server) -> None:
         assert server.socket_path is not None
@@ -83,6 +86,7 @@ class Proxy:
         self.url = f"redis+unix://{self.path}"
         self.link_delay: Callable[[], float] = none
         self.data_delay: Callable[[], float] = none
+        self.question_delay: Callable[[], float] = none
         self.refuses = False
         self._pairs: set[Pair] = set()
         self._lock = threading.Lock()

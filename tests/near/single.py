@@ -39,14 +39,25 @@ def drop_all(scene: Scene) -> None:
     """Has the readers ask again: each key changes, though not what it says."""
     for key in scene.server.keys():
         if key != b"ts:kinds":
-            scene.server("PERSIST", key)
+            scene.server("EXPIRE", key, 600)
 
 
 def slow_answers(scene: Scene) -> None:
-    """Answers come after the messages of changes that were made after them."""
-    scene.proxy.data_delay = lambda: scene.some(0.03)
+    """Answers come after the messages of changes that were made after them; and what a link asks for comes late to the server."""
+    scene.proxy.data_delay = scene.proxy.question_delay = lambda: scene.some(0.03)
+    for _ in range(3):
+        drop_all(scene)
+        scene.sleep(0.1)
+    scene.proxy.data_delay = scene.proxy.question_delay = none
+
+
+def slow_answers_and_flushall(scene: Scene) -> None:
+    """They come after the order to drop all."""
+    scene.proxy.data_delay = lambda: scene.some(0.05)
     drop_all(scene)
-    scene.sleep(0.2)
+    scene.sleep(0.03)
+    flushall(scene)
+    scene.sleep(0.1)
     scene.proxy.data_delay = none
 
 
@@ -187,7 +198,9 @@ def _by_name(*functions: Fault) -> dict[str, Fault]:
     return {function.__name__.replace("_", "-"): function for function in functions}
 
 
-PROXIED = _by_name(reset, silent, slow_links, slow_answers, slow_answers_and_a_reset)
+PROXIED = _by_name(
+    *(reset, silent, slow_links, slow_answers, slow_answers_and_a_reset, slow_answers_and_flushall),
+)
 DIRECT = _by_name(
     *(kill_links, kill_data, kill_all, small_buffers, stopped, restarted_empty, restarted, flushall, flushdb),
     *(evicted, expired, one_key_tracked, suspended, forked),
