@@ -10,11 +10,11 @@ end
 
 local function warm(all)
   repeat
-    local hits = tokens.client:near_cache_stats().hits
+    local hits, found = tokens.client:near_cache_stats().hits, 0
     for _, token in ipairs(all) do
-      get(token)
+      found = found + (get(token) and 1 or 0)
     end
-  until tokens.client:near_cache_stats().hits >= hits + #all
+  until tokens.client:near_cache_stats().hits >= hits + found
 end
 
 local function follow(all)

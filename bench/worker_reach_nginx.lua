@@ -14,12 +14,12 @@ end
 
 local function warm(tokens, all)
   repeat
-    local hits = tokens.client:near_cache_stats().hits
+    local hits, found = tokens.client:near_cache_stats().hits, 0
     for _, token in ipairs(all) do
-      get(tokens, token)
+      found = found + (get(tokens, token) and 1 or 0)
     end
     ngx.sleep(PAUSE)
-  until tokens.client:near_cache_stats().hits >= hits + #all
+  until tokens.client:near_cache_stats().hits >= hits + found
 end
 
 local function follow(tokens, all)

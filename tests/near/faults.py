@@ -71,6 +71,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     a = parser.parse_args()
+    if unknown := set(a.fault) - FAULTS.keys():
+        parser.error(f"there is no fault {', '.join(sorted(unknown))}; there are {', '.join(FAULTS)}")
     print(f"seed {a.seed}\n\n{Totals.HEAD}", flush=True)
     bad = False
     for fault in a.fault or FAULTS:
