@@ -4,26 +4,30 @@ usage: reach.py [--rounds N] [--readers N] [--tracking broadcast|keys] [--url UR
 
 Readers, processes of each driver, get the same tokens all the time, each from its near cache. They are ended one by one, by a delete, a
 delete_all, a rotation, or an update to other data, or end in time. The figures are the milliseconds from the moment at which the
-change was acknowledged until each process has refused, and the number of tokens that were served longer than near_cache_staleness.
+change was acknowledged until the first read began that each process refused, and the number of tokens that were served longer than near_cache_staleness.
 """
 
 import argparse
 import os
 import random
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from harness import CLIENT_CPUS, Server, environment, stop_all
+from harness import CLIENT_CPUS, ROOT, Server, environment, stop_all
 
 import tokenstore
 
 BENCH = Path(__file__).parent
 A, T = "web", "login"
-TOKENS = 20
-"""At a time: a reader's turn through all of them takes a fraction of a millisecond."""
+TOKENS = 200
+"""At a time: a reader's turn through all of them takes about a millisecond."""
+
+LIFE = 3
+"""Seconds, of those that end by themselves: all readers must have them in memory by then."""
 
 PAUSE = 0.002
 STALENESS = 2.0
@@ -38,6 +42,8 @@ ENDS = {
 
 
 class Reader:
+    """In a process of its own."""
+
     def __init__(self, driver, url):
         self.driver = driver
         lua = ["lua5.4", str(BENCH / "worker_reach.lua"), url]
@@ -55,7 +61,7 @@ class Reader:
         return self.process.stdout.readline() == "ready\n"
 
     def refused(self):
-        """When it refused each, by CLOCK_MONOTONIC."""
+        """When the first read began that it refused of each, by CLOCK_MONOTONIC."""
         return [float(at) for at in self.process.stdout.readline().split()]
 
     def stop(self):
@@ -63,9 +69,72 @@ class Reader:
         self.process.wait()
 
 
+NGINX = """\
+{user}load_module /usr/lib/nginx/modules/ndk_http_module.so;
+load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
+daemon off;
+master_process off;
+pid {directory}/nginx.pid;
+error_log stderr error;
+events {{ worker_connections 1024; }}
+http {{
+  lua_package_path "{root}/bench/?.lua;{root}/bindings/lua/?.lua;{root}/bindings/lua/?/init.lua;;";
+  lua_package_cpath "{root}/build/lua/5.1/?.so;;";
+  lua_socket_buffer_size 64k;
+  access_log off;
+  lua_http10_buffering off;
+  large_client_header_buffers 4 32k;
+  init_by_lua_block {{
+    tokens = assert(require("tokenstore").RedisTokens("{url}", {{ near_cache = 1000 }}))
+    reach = require "worker_reach_nginx"
+  }}
+  server {{
+    listen unix:{directory}/nginx.sock;
+    location / {{ content_by_lua_block {{ reach.serve(tokens) }} }}
+  }}
+}}
+"""
+
+
+class NginxReader:
+    """In a worker of nginx."""
+
+    driver = "nginx"
+
+    def __init__(self, directory, url):
+        self.socket = os.path.join(directory, "nginx.sock")
+        conf = os.path.join(directory, "nginx.conf")
+        user = "user root;\n" if os.getuid() == 0 else ""
+        Path(conf).write_text(NGINX.format(user=user, directory=directory, root=ROOT, url=url))
+        self.process = subprocess.Popen(["nginx", "-p", directory, "-c", conf, "-e", "stderr"])
+        os.sched_setaffinity(self.process.pid, CLIENT_CPUS)
+        while not os.path.exists(self.socket):
+            if self.process.poll() is not None:
+                raise SystemExit("nginx did not start")
+            time.sleep(0.02)
+
+    def begin(self, tokens):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self.socket)
+            connection.sendall(f"GET /?{'%20'.join(tokens)} HTTP/1.0\r\n\r\n".encode())
+            self.answer = connection.makefile()
+        while self.answer.readline().strip():  # the head
+            pass
+
+    def is_ready(self):
+        return self.answer.readline() == "ready\n"
+
+    def refused(self):
+        return [float(at) for at in self.answer.readline().split()]
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
 def one_round(tokens, readers, times):
     made = [
-        tokens.create(A, T, f"owner {i}", {"n": 1}, 1 if i % len(ENDS) == len(ENDS) - 1 else 600)
+        tokens.create(A, T, f"owner {i}", {"n": 1}, LIFE if i % len(ENDS) == len(ENDS) - 1 else 600)
         for i in range(TOKENS)
     ]
     began = time.monotonic()
@@ -80,7 +149,7 @@ def one_round(tokens, readers, times):
     random.shuffle(order)
     for i in order:
         if ENDS[kinds[i]] is None:
-            done[i] = began + 1
+            done[i] = began + LIFE
             continue
         ENDS[kinds[i]](tokens, made[i])
         done[i] = time.monotonic()
@@ -88,7 +157,6 @@ def one_round(tokens, readers, times):
     for reader in readers:
         for i, at in enumerate(reader.refused()):
             times.setdefault((reader.driver, kinds[i]), []).append(at - done[i])
-    tokens.delete_all(A, T, "owner 0")
 
 
 def show(name, times):
@@ -101,19 +169,25 @@ def show(name, times):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=500, help=f"of {TOKENS} tokens")
+    parser.add_argument("--rounds", type=int, default=63, help=f"of {TOKENS} tokens")
     parser.add_argument("--readers", type=int, default=4, help="processes")
     parser.add_argument("--tracking", default="broadcast", help="near_cache_tracking of the readers")
     parser.add_argument("--url", help="of servers; else there is a private one")
     a = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tokenstore-reach-") as directory:
         url = a.url or f"unix://{Server(directory, 'reach.sock').socket}"
-        drivers = ["blocking", "asyncio", "lua5.4"]
         near = f"{url}{'&' if '?' in url else '?'}near_cache_tracking={a.tracking}"
-        readers = [Reader(drivers[i % len(drivers)], near) for i in range(a.readers)]
+        drivers = ["blocking", "asyncio", "lua5.4", "nginx"]
+        readers = []
+        for i in range(a.readers):
+            driver = drivers[i % len(drivers)]
+            place = os.path.join(directory, f"reader-{i}")
+            os.mkdir(place)
+            readers.append(NginxReader(place, near) if driver == "nginx" else Reader(driver, near))
         times = {}
         try:
             with tokenstore.RedisTokens(url) as tokens:
+                one_round(tokens, readers, {})  # until all have started
                 for _ in range(a.rounds):
                     one_round(tokens, readers, times)
         finally:

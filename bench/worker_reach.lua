@@ -10,20 +10,21 @@ end
 
 local function warm(all)
   repeat
-    local hits = tokens.client:near_cache_stats().hits
+    local hits, found = tokens.client:near_cache_stats().hits, 0
     for _, token in ipairs(all) do
-      get(token)
+      found = found + (get(token) and 1 or 0)
     end
-  until tokens.client:near_cache_stats().hits >= hits + #all
+  until tokens.client:near_cache_stats().hits >= hits + found
 end
 
 local function follow(all)
   local refused, count = {}, 0
   while count < #all do
     for i, token in ipairs(all) do
+      local began = core.clock()
       local found = not refused[i] and get(token)
       if not refused[i] and not (found and found.data.n == 1) then
-        refused[i] = ("%.6f"):format(core.clock())
+        refused[i] = ("%.6f"):format(began)
         count = count + 1
       end
     end

@@ -1,5 +1,5 @@
 """A reader of reach.py: reads tokens from stdin, a line of them at a time; gets them in turn, says "ready" when all are in its near
-cache, and when each was refused, or had other data, by CLOCK_MONOTONIC.
+cache, and when the read began by which each was refused, or had other data, by CLOCK_MONOTONIC.
 
 usage: worker_reach.py blocking|asyncio URL
 """
@@ -34,12 +34,13 @@ class Asyncio:
 
 
 async def warm(reader, tokens):
-    """Until one turn asks for none of them."""
+    """Until one turn finds none by asking. Some may have ended."""
     while True:
         hits = reader.client.near_cache_stats()["hits"]
+        found = 0
         for token in tokens:
-            await reader.get(token)
-        if reader.client.near_cache_stats()["hits"] >= hits + len(tokens):
+            found += await reader.get(token) is not None
+        if reader.client.near_cache_stats()["hits"] >= hits + found:
             return
 
 
@@ -49,9 +50,10 @@ async def follow(reader, tokens):
         for token in tokens:
             if token in refused:
                 continue
+            began = time.monotonic()
             found = await reader.get(token)
             if found is None or found.data["n"] != 1:
-                refused[token] = time.monotonic()
+                refused[token] = began
         await asyncio.sleep(PAUSE)
     return [refused[token] for token in tokens]
 

@@ -11,6 +11,7 @@ import pytest
 from clusters import running_cluster
 from lua_process import BEGIN
 from nginx_lua import NginxLua, nginx_lua
+from sentinels import running_sentinels
 from servers import Server
 from servers import running as running_redis
 from tokenstore import RedisTokens
@@ -202,3 +203,17 @@ def test_a_cluster(tracking: str) -> None:
         wait_until(lambda: all(number(lua, token) == 3 for token in made[1::2]), STALENESS + 5)
         for i in range(20):
             kept(lua, tokens, f"other {i}")
+
+
+def test_sentinels_are_asked_on_the_same_connections(tracking: str) -> None:
+    with running_sentinels() as watched, nginx_lua() as lua, RedisTokens(watched.url) as tokens:
+        lua(make(watched.url, tracking))
+        kept(lua, tokens)
+
+        def received() -> list[int]:
+            return [int(sentinel.info("stats", "total_connections_received")) for sentinel in watched.sentinels]
+
+        before = received()
+        time.sleep(3 * STALENESS)  # a dozen questions
+        assert all(now - then <= 3 for now, then in zip(received(), before))
+        kept(lua, tokens, "bob")

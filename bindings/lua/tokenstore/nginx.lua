@@ -144,14 +144,22 @@ end
 
 local execute
 
+-- Abandons the pools of nodes that served and do not any more. Sentinels, and replicas that are asked for the
+-- map, never did, and keep theirs.
+local function leave_replaced(handle)
+  for number, node in pairs(handle.nodes) do
+    local serves = core.serves(handle.target, number)
+    if node.serves and not serves then
+      pool.leave(node.pool, node.pool.options)
+    end
+    node.serves = serves
+  end
+end
+
 -- Runs in a timer, because a light thread ends with its request.
 local function ask_for_map(_, handle, operation)
   execute(handle, operation)
-  for number, node in pairs(handle.nodes) do
-    if not core.serves(handle.target, number) then
-      pool.leave(node.pool, node.pool.options)
-    end
-  end
+  leave_replaced(handle)
 end
 
 -- Has the map of the cluster asked for, if that is due. Operations that wait for it look again soon.
