@@ -40,14 +40,14 @@ struct tksp_subscription {
     /* Where there are several nodes: */
     tks_router *router; /* NULL: there is one server */
     tksp_pools *pools;
-    bool opened;         /* what changes from now on is a gap */
-    uint64_t version;    /* of the map that the listeners stand for, */
-    int64_t sure_ms;     /* and when that was last asked for, monotonic */
-    int64_t look_at;     /* when it is asked for again */
-    tks_flight *flight;  /* of `op`; NULL: none is under way */
-    tks_op *op;          /* a refresh, or whether `message` is true */
-    bool doubting;       /* that is not known yet */
-    tksp_listener *from; /* heard it */
+    bool opened;                       /* what changes from now on is a gap */
+    uint64_t version;                  /* of the map that the listeners stand for, */
+    int64_t sure_ms;                   /* and when that was last asked for, monotonic */
+    int64_t look_at;                   /* when it is asked for again */
+    tks_flight *flight;                /* of `op`; NULL: none is under way */
+    tks_op *op;                        /* a refresh, or whether `message` is true */
+    bool doubting;                     /* that is not known yet */
+    tksp_listener *from;               /* heard it */
     tksp_told (*told)[TKSP_TOLD_WAYS]; /* TKSP_TOLD_SETS of them; NULL: nothing was told yet */
 };
 

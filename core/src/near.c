@@ -34,7 +34,7 @@ struct tks_near {
     atomic_uint version; /* of the prefixes */
     atomic_bool tells;   /* `why` is to be logged */
     bool by_key;         /* servers tell of the keys that they were asked for; else of prefixes */
-    atomic_bool lock; /* no atomic_flag: ThreadSanitizer does not see gcc's */
+    atomic_bool lock;    /* no atomic_flag: ThreadSanitizer does not see gcc's */
     /* Under the lock: */
     tksp_near_table table;
     tksp_near_keys keys; /* by key: those that servers tell of */

@@ -11,8 +11,9 @@ typedef struct tksp_near_view tksp_near_view;
 /* A record, as it was read. */
 typedef struct tksp_near_record {
     tks_bytes text;
-    int64_t ends_ms;  /* by the server's clock; 0: never */
-    int64_t clock_ms; /* what that says now; a little ahead, by 2 ms and the way of an answer at most */
+    int64_t ends_ms; /* by the server's clock; 0: never */
+    int64_t
+        clock_ms; /* what that says now; a little ahead, by 2 ms and the way of an answer at most */
 } tksp_near_record;
 
 /* What was known when the server was asked. */

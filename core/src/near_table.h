@@ -16,8 +16,8 @@ typedef struct tksp_near_owner tksp_near_owner;
 
 /* A binding's value of a record, see tokenstore/near.h. */
 struct tksp_near_view {
-    tksp_near_view *next; /* in its bucket, or of those to be taken back */
-    tksp_near_entry *entry;      /* whose view it is */
+    tksp_near_view *next;   /* in its bucket, or of those to be taken back */
+    tksp_near_entry *entry; /* whose view it is */
     tks_near_question question;
     int64_t until_ms; /* by the server's clock; 0: as long as the record */
     void *value;
@@ -27,8 +27,8 @@ struct tksp_near_entry {
     tksp_near_entry *next;           /* in its bucket */
     tksp_near_entry *newer, *older;  /* in the queue */
     tksp_near_entry *before, *after; /* of the same key */
-    tksp_near_owner *owner; /* NULL: it is not in the table any more */
-    tksp_near_view *view; /* owned; NULL: none */
+    tksp_near_owner *owner;          /* NULL: it is not in the table any more */
+    tksp_near_view *view;            /* owned; NULL: none */
     uint64_t hash;
     atomic_uint holders; /* the table is one */
     bool visited;        /* since the hand passed */

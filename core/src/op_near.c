@@ -42,8 +42,8 @@ bool tks_op_leave_view(tks_op *op, const tks_near_question *question, void *valu
     if (!tks_op_is_viewable(op)) return false;
     tksp_near_view *view = malloc(sizeof *view);
     if (view == NULL) return false;
-    *view = (tksp_near_view){
-        .question = *question, .until_ms = op->viewable_until_ms, .value = value};
+    *view =
+        (tksp_near_view){.question = *question, .until_ms = op->viewable_until_ms, .value = value};
     if (tksp_near_leave_view(op->near, op->viewable, view)) return true;
     free(view);
     return false;

@@ -113,14 +113,14 @@ struct tks_op {
     char *reason; /* why it is retrying, owned; NULL: it is not */
     tks_result result;
     const tks_token *expected;
-    const tks_token *reused; /* see tks_op_get_reused */
-    tks_server *server;      /* NULL: nothing is known of it */
-    tks_router *router;      /* NULL: there is one server */
-    tks_near *near;          /* NULL: there is no near cache */
-    bool fresh;              /* what is near does not count */
+    const tks_token *reused;   /* see tks_op_get_reused */
+    tks_server *server;        /* NULL: nothing is known of it */
+    tks_router *router;        /* NULL: there is one server */
+    tks_near *near;            /* NULL: there is no near cache */
+    bool fresh;                /* what is near does not count */
     tksp_near_entry *viewable; /* see tks_op_is_viewable; the kind holds it. NULL: none */
     int64_t viewable_until_ms; /* by the server's clock; 0: as long as the record */
-    tks_op **parts;          /* see op_parts.h; `part_count` of them */
+    tks_op **parts;            /* see op_parts.h; `part_count` of them */
     size_t part_count;
     bool undivided;  /* it never has parts */
     bool is_part;    /* what its replies mean is the whole's to say */

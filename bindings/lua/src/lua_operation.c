@@ -333,7 +333,8 @@ static int find_near(lua_State *L) {
         bool fixed = row->params[i].type == TKS_PARAM_FIXED;
         args[i].text = fixed ? fallback_of(&row->params[i]) : tksp_lua_to_bytes(L, at++);
     }
-    if (viewer == NULL || at <= lua_gettop(L) || !store->type->ask(store->core, row, args, &question)) {
+    if (viewer == NULL || at <= lua_gettop(L) ||
+        !store->type->ask(store->core, row, args, &question)) {
         return 0;
     }
     const void *view = viewer->find(viewer, &question);

@@ -1,7 +1,7 @@
 -- near.lua - gets that the near cache answers by what was made of a record before (its views).
 --
--- An answer is a copy of what the core keeps. The fields of a token are written out: that is several times faster than a loop, or
--- than C.
+-- An answer is a copy of what the core keeps. The fields of a token are written out: that is several times
+-- faster than a loop, or than C.
 
 local find_near = require("tokenstore.core").find_near
 
@@ -30,7 +30,8 @@ local function finish(answer, view)
   return setmetatable(answer, getmetatable(view))
 end
 
--- May so many arguments be all that is asked? Others than those that find a token need an operation, which checks them.
+-- May so many arguments be all that is asked? Others than those that find a token need an operation, which
+-- checks them.
 local function answers(store, args, count)
   if store.client.closed or type(args) ~= "table" then
     return false

@@ -40,9 +40,8 @@ static tksp_py_shape shape_of(const tksp_py_state *state, const operation_object
     return shape;
 }
 
-static PyObject *make(const tksp_py_state *state, const operation_object *self,
-                      const tks_arg *args, const tksp_py_held *held,
-                      const tks_near_question *question) {
+static PyObject *make(const tksp_py_state *state, const operation_object *self, const tks_arg *args,
+                      const tksp_py_held *held, const tks_near_question *question) {
     tks_op *op = NULL;
     tks_error err;
     tks_error_init(&err);
@@ -55,9 +54,8 @@ static PyObject *make(const tksp_py_state *state, const operation_object *self,
 }
 
 /* NULL without an exception: it is not near. */
-static PyObject *find_near(const store_object *store, const tks_operation *row,
-                           const tks_arg *args, const tksp_py_held *held,
-                           const tks_near_question *question) {
+static PyObject *find_near(const store_object *store, const tks_operation *row, const tks_arg *args,
+                           const tksp_py_held *held, const tks_near_question *question) {
     size_t i = 0;
     while (row->params[i].type != TKS_PARAM_PRESENTED) i++;
     PyObject *token = held[i].text.str, *made = NULL;
@@ -213,12 +211,9 @@ static void store_dealloc(PyObject *object) {
 static PyMethodDef store_methods[] = {{"use", store_use, METH_O, NULL}, {NULL, NULL, 0, NULL}};
 
 static PyType_Slot store_slots[] = {
-    {Py_tp_methods, store_methods},
-    {Py_tp_doc, (void *)"The options of a store."},
-    {Py_tp_traverse, (void *)store_traverse},
-    {Py_tp_clear, (void *)store_clear},
-    {Py_tp_dealloc, (void *)store_dealloc},
-    {0, NULL},
+    {Py_tp_methods, store_methods},           {Py_tp_doc, (void *)"The options of a store."},
+    {Py_tp_traverse, (void *)store_traverse}, {Py_tp_clear, (void *)store_clear},
+    {Py_tp_dealloc, (void *)store_dealloc},   {0, NULL},
 };
 
 PyType_Spec tksp_py_store_spec = {
