@@ -19,6 +19,7 @@ import measure_nginx
 import measure_redis_jwt
 import measure_spike
 import measure_tokens
+import measure_web
 from against_node import against_node
 from harness import ROOT, SERVER, Server, Table, Worker, stop_all, turns
 
@@ -223,6 +224,7 @@ def main():
     parser.add_argument("--write", metavar="FILE", help="replace the table in FILE")
     parser.add_argument("--near", action="store_true", help="the near cache alone")
     parser.add_argument("--tokens", action="store_true", help="the operations of RedisTokens alone")
+    parser.add_argument("--web", action="store_true", help="web frameworks alone")
     options = parser.parse_args()
     rounds, count, sizes = (61, 1000, (1_000, 100_000, 1_000_000))
     if options.quick:
@@ -236,6 +238,9 @@ def main():
             if options.near:
                 measure_near.measure(table, directory, rounds // 4, count)
                 return 0
+            if options.web:
+                measure_web.measure(table, directory, rounds // 4, count)
+                return 0
             measure_tokens.measure(table, directory, rounds, count // 2, sizes[1])
             if options.tokens:
                 return 0
@@ -248,6 +253,7 @@ def main():
             measure_redis_jwt.measure(table, directory, rounds, count, (100, sizes[1]))
             measure_spike.measure(table, rounds, 100 * count)
             measure_nginx.measure(table, directory, rounds // 8)
+            measure_web.measure(table, directory, rounds // 4, count)
             at_scale(table, directory, rounds, count, sizes)
             against_node(table, directory, rounds // 3)
         finally:
