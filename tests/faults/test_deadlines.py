@@ -49,19 +49,25 @@ def test_hang(
     operation: Operation,
     fault: faults.Fault,
 ) -> None:
-    case = operation.begin(direct)
     operation.call(direct, operation.begin(direct))  # scripts are loaded
     kind = tokenstore.TimeoutError if operation.reads else tokenstore.OutcomeUnknownError
+    cases = []  # one for each attempt
 
     def attempt() -> None:
+        case = cases[-1]
         setup.server.arm(*[fault] * 9)  # also on the connection tried after an unresponsive one
         with pytest.raises(kind) as caught:
             operation.call(store, case)
         setup.server.arm()
         assert "timeout" in str(caught.value)
 
-    ends_within(TIMEOUT + setup.slack, attempt, lambda: connect(store.client))
-    operation.either(case)
+    def before() -> None:
+        cases.append(operation.begin(direct))
+        connect(store.client)
+
+    ends_within(TIMEOUT + setup.slack, attempt, before)
+    for case in cases:
+        operation.either(case)
 
     def again() -> None:
         case = operation.begin(direct)

@@ -48,7 +48,8 @@ def test_the_console_script_is_the_same_command(server: Server) -> None:
 
 def test_the_package_has_all_modules_of_the_command() -> None:
     root = Path(__file__).resolve().parents[2]
-    packages = re.findall(r"^packages = \[(.*)\]$", (root / "pyproject.toml").read_text(encoding="utf-8"), re.M)[0]
+    settings = (root / "pyproject.toml").read_text(encoding="utf-8")
+    packages = re.findall(r"^packages = \[(.*?)\]$", settings, re.M | re.S)[0]
     made = {path.parent for path in (root / "bindings/python/tokenstore/_cli").rglob("*.py")}
     for directory in made:
         name = ".".join(directory.relative_to(root / "bindings/python").parts)

@@ -276,5 +276,6 @@ def test_whatever_races_a_token_is_whole_or_gone(server: Server, with_reset: boo
     total = sum(race(server.url, work, processes=2, threads=4), Counter())
     records, ids, members = whole(server)
     assert records == ids == members == total["added"] - total["deleted"] - total["reset"]
-    assert total["added"] > 0 < total["deleted"]
+    assert total["added"] > 0
+    assert with_reset or total["deleted"] > 0  # on a busy machine resets may take all
     assert total["reset"] > 0 or not with_reset

@@ -11,7 +11,7 @@ import threading
 from tokenstore import _core
 from tokenstore.errors import ConfigurationError
 
-__all__ = ["Contexts"]
+__all__ = ["Contexts", "make_context"]
 
 _log = logging.getLogger("tokenstore")
 
@@ -25,7 +25,7 @@ class Contexts:
         self._target = target
         self._lock = threading.Lock()
         self._seen = self._look()
-        self._context = _make(target)
+        self._context = make_context(target)
 
     def get(self) -> ssl.SSLContext:
         """If new files cannot be used (they may be half written), the old context stays in use, with a
@@ -35,7 +35,7 @@ class Contexts:
             if seen != self._seen:
                 self._seen = seen
                 try:
-                    self._context = _make(self._target)
+                    self._context = make_context(self._target)
                 except ConfigurationError as problem:
                     self._seen = ()  # the next connection checks again
                     _log.warning("the TLS files were not reloaded: %s", problem)
@@ -58,7 +58,8 @@ def _state_of(path: str | None) -> object:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _make(target: _core._Target) -> ssl.SSLContext:
+def make_context(target: _core._Target) -> ssl.SSLContext:
+    """What verifies as the C core does, of this target's files. ConfigurationError if they cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.hostname_checks_common_name = False

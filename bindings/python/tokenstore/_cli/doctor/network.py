@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
@@ -60,11 +59,9 @@ def _end_of_certificate(patient: Patient, address: str) -> float:
     import socket
     import ssl
 
-    ca = patient.option("ca")
-    is_directory = ca is not None and os.path.isdir(ca)
-    context = ssl.create_default_context(cafile=None if is_directory else ca, capath=ca if is_directory else None)
-    if cert := patient.option("cert"):
-        context.load_cert_chain(cert, patient.option("key"))
+    from tokenstore.asyncio._tls import make_context
+
+    context = make_context(patient.client._core.target(-1))
     host, _, port = address.rpartition(":") if ":" in address.rpartition("]")[2] else (address, "", "6379")
     host = unquote(host).strip("[]")
     with socket.create_connection((host, int(port)), timeout=5) as plain:
