@@ -304,8 +304,13 @@ class Pool(_core.Pool):
     async def disconnect(self) -> None:
         """Closes the open connections after the calls on them have ended. Later calls get new ones."""
         connections = self._renew()
-        if connections:
-            await asyncio.wait([c.closed for c in connections])
+        try:
+            if connections:
+                await asyncio.wait([c.closed for c in connections])
+        except asyncio.CancelledError:  # perhaps the loop ends now, and with it TLS's goodbye
+            for connection in connections:
+                connection.abort(Error("the client is closed"))
+            raise
 
     def _renew(self) -> list[Connection]:
         return [c for links in [*self._links.values()] for c in links.renew()]
