@@ -145,6 +145,12 @@ local function advise(why)
   return why == UNEXPLAINED and ABOUT_TRUST .. "; " .. ABOUT_NAMES or ABOUT_TRUST
 end
 
+-- What verification found has a number before it; a handshake that failed may have OpenSSL's last one.
+local function is_about_the_certificate(why)
+  local is_numbered = why:find "^%d+: " and not why:find("^%d+: handshake failed")
+  return is_numbered or why:find("certificate", 1, true) ~= nil
+end
+
 -- Verified TLS. A failure.
 local function start_tls(handle, socket)
   if handle.pair then
@@ -169,7 +175,7 @@ local function start_tls(handle, socket)
   why = called and tostring(why) or UNEXPLAINED
   if why == "timeout" then
     return fail_io(why)
-  elseif why:find "^%d+: " or why:find("certificate", 1, true) then
+  elseif is_about_the_certificate(why) then
     return {
       message = ("the server's certificate was rejected: %s (%s)"):format(why, advise(why)),
       code = "connection",
