@@ -50,7 +50,7 @@ asan-python:
 
 # An interpreter does not free all memory at exit, so leaks are detected elsewhere: in the C tests, and by
 # tests/python/test_memory.py.
-VALGRIND_PYTHON := $(patsubst %,tests/python/test_%.py,tokens sessions many client data jwt redis_jwt redis_jwt_claims values \
+VALGRIND_PYTHON := $(patsubst %,tests/python/test_%.py,tokens sessions many client data jwt near_views redis_jwt redis_jwt_claims values \
 	errors)
 valgrind-python: python
 	@PYTHONMALLOC=malloc $(VALGRIND_RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(VALGRIND_PYTHON)
