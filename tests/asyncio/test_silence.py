@@ -18,7 +18,7 @@ from tokenstore import asyncio as aio
 A = {"app": "a", "type": "t"}
 TIMEOUT = 2.0
 SILENCE = TIMEOUT / 4
-LATE = 0.2
+LATE = 0.4  # of a busy machine; less than another silence would take
 IDLE = 1.05  # seconds of idling after which a change sends PING first
 
 

@@ -59,7 +59,8 @@ def test_hang(
         with pytest.raises(kind) as caught:
             operation.call(store, case)
         setup.server.arm()
-        assert "timeout" in str(caught.value)
+        # On a busy machine the connection may be found silent just before the deadline.
+        assert "timeout" in str(caught.value) or "unresponsive" in str(caught.value)
 
     def before() -> None:
         cases.append(operation.begin(direct))

@@ -14,7 +14,7 @@ from remote import RemoteTokens
 from silence import *  # noqa: F403
 from silence import IDLE, POOLED, SILENCE, TIMEOUT, TOKEN, times
 
-LATE = 0.2
+LATE = 0.4  # of a busy machine; less than another silence would take
 
 
 def pooled(setup: Setup, **options: float) -> RemoteTokens:
