@@ -122,8 +122,9 @@ def test_an_app_replaces_the_session(
 
 
 def test_a_stream_stores_what_was_set_before_it(
-    server: Server, sessions: tokenstore.Sessions
+    server: Server, sessions: tokenstore.Sessions, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """What is set later is lost, so the log says where that was."""
     token = sessions.create(app="web", owner_id="bob")
 
     def handle(request: Request) -> Response:
@@ -131,6 +132,9 @@ def test_a_stream_stores_what_was_set_before_it(
 
         async def body() -> Any:
             yield b"a"
+            request.session.setdefault("before", 2)
+            request.session.pop("absent", None)
+            assert not caplog.records
             request.session["after"] = 1
             yield b"b"
 
@@ -141,6 +145,9 @@ def test_a_stream_stores_what_was_set_before_it(
     session = sessions.get(app="web", token=token)
     assert session is not None
     assert session.data == {"before": 1}
+    (record,) = caplog.records
+    assert "after its response had begun" in record.getMessage()
+    assert record.pathname == __file__
 
 
 # ---- WebSockets --------------------------------------------------------------------------------------

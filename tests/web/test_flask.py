@@ -366,3 +366,30 @@ def test_forked_workers(gunicorn: str) -> None:
         if n == 1:
             token = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
             headers = {"cookie": f"session={token}"}
+
+
+def test_a_change_amid_a_stream_is_logged(
+    sessions: tokenstore.Sessions, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, _ = app_of(sessions)
+
+    @app.get("/")
+    def page() -> flask.Response:
+        @flask.stream_with_context
+        def body() -> Iterator[str]:
+            flask.session["late"] = 1
+            yield "a"
+
+        return flask.Response(body())
+
+    token = sessions.create(app="web", owner_id="bob")
+    client = client_of(app)
+    client.set_cookie("session", token)
+    assert client.get("/").text == "a"
+    assert [record.getMessage() for record in caplog.records if record.name == "tokenstore"] == [
+        "a session was changed after its response had begun, so the change is not stored: change it before a body is "
+        "streamed or a WebSocket accepted"
+    ]
+    session = sessions.get(app="web", token=token)
+    assert session is not None
+    assert session.data == {}

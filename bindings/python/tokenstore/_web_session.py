@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from tokenstore.values import Session
 
 __all__ = ["Changes", "WebSession", "changes", "owner_text"]
+
+_log = logging.getLogger("tokenstore")
 
 Changes = tuple[dict[str, Any], dict[str, Any], list[str]]
 """All fields as they are now, those of them that changed, and the names of those that are gone."""
@@ -70,6 +73,7 @@ class WebSession(dict[str, Any]):
         self._owner: str | None = None if stored is None else stored.owner_id
         self._left: list[str] = []  # tokens of sessions that end
         self._logs_in = self._rotates = self._ends_others = False
+        self._is_over = False  # the response has begun
 
     # ---- what a handler asks ----------------------------------------------------------------------
 
@@ -126,7 +130,7 @@ class WebSession(dict[str, Any]):
         What an anonymous session held, a cart for instance, stays. If somebody else was logged in, everything of
         theirs is gone. A second login of the same owner begins a new session with the same fields.
         """
-        self._notice()
+        self._change()
         name = owner_text(owner)
         if self._owner not in (None, name):
             self.logout()
@@ -136,7 +140,7 @@ class WebSession(dict[str, Any]):
 
     def logout(self) -> None:
         """End the session. What is set after this begins a new one, which is anonymous."""
-        self._notice()
+        self._change()
         self._leave()
         dict.clear(self)
 
@@ -148,12 +152,12 @@ class WebSession(dict[str, Any]):
 
         No effect on one from an Authorization header: its client would not learn the new token.
         """
-        self._notice()
+        self._change()
         self._rotates = not self._is_bearer
 
     def logout_others(self) -> None:
         """End all other sessions of the principal: after a change of the password, for instance."""
-        self._notice()
+        self._change()
         self._ends_others = True
 
     def __repr__(self) -> str:
@@ -166,6 +170,15 @@ class WebSession(dict[str, Any]):
         if not self._is_used:
             self._is_used = True
             self._before = {name: repr(value) for name, value in self._read.items()}
+
+    def _change(self) -> None:
+        self._notice()
+        if self._is_over:
+            _log.warning(
+                "a session was changed after its response had begun, so the change is not stored: change it before a "
+                "body is streamed or a WebSocket accepted",
+                stacklevel=3,
+            )
 
     def _begin(self, owner: str) -> None:
         if self._is_bearer:
@@ -218,8 +231,25 @@ def _noticed(name: str) -> Any:
     return call
 
 
+def _changing(name: str) -> Any:
+    method = getattr(dict, name)
+
+    @functools.wraps(method)
+    def call(self: WebSession, *args: Any, **kwargs: Any) -> Any:
+        self._notice()
+        before = dict(dict.items(self)) if self._is_over else None
+        result = method(self, *args, **kwargs)
+        if before is not None and before != dict(dict.items(self)):
+            self._change()
+        return result
+
+    return call
+
+
 _READS = "__getitem__ get __contains__ __len__ __iter__ __reversed__ keys values items __eq__ __ne__ __or__ __ror__ copy"
 _WRITES = "__setitem__ __delitem__ setdefault update __ior__ pop popitem"
 
-for _name in f"{_READS} {_WRITES}".split():
+for _name in _READS.split():
     setattr(WebSession, _name, _noticed(_name))
+for _name in _WRITES.split():
+    setattr(WebSession, _name, _changing(_name))

@@ -140,7 +140,9 @@ class WebSessions:
 
     def commit(self, session: WebSession, status: int = 200, request: Any = None) -> Effect:
         """See :meth:`Policy.commit`."""
-        return run(self.store, self.policy.commit(session, status, request))
+        effect = run(self.store, self.policy.commit(session, status, request))
+        session._is_over = True
+        return effect
 
     def list(
         self, session: WebSession, limit: int | None = None, after: Id | None = None
@@ -172,7 +174,9 @@ class AsyncWebSessions:
 
     async def commit(self, session: WebSession, status: int = 200, request: Any = None) -> Effect:
         """See :meth:`Policy.commit`."""
-        return await arun(self.store, self.policy.commit(session, status, request))
+        effect = await arun(self.store, self.policy.commit(session, status, request))
+        session._is_over = True
+        return effect
 
     async def list(
         self, session: WebSession, limit: int | None = None, after: Id | None = None

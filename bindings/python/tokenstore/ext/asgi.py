@@ -62,7 +62,8 @@ class SessionMiddleware:
     While Redis cannot be asked, a request with a session cookie gets the response of ``on_unavailable``, an ASGI app:
     by default :func:`unavailable`, a 503. With None, the error is raised, for a middleware around this one.
 
-    What changes after the response has begun, in a streamed body or behind a WebSocket's accept, is not stored.
+    What changes after the response has begun, in a streamed body or behind a WebSocket's accept, is not stored; a
+    warning in the log says where that was.
     """
 
     def __init__(

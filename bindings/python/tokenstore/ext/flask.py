@@ -52,7 +52,7 @@ class FlaskSession(WebSession):
     def _notice(self) -> None:
         if not self._is_used:
             found = self._read_it()
-            self.__dict__.update(found.__dict__)
+            self.__dict__.update(found.__dict__, _is_over=self._is_over)
             dict.update(self, dict.items(found))
         super()._notice()
 
