@@ -108,9 +108,14 @@ tks_need tksp_op_step_measured(tks_op *op, const tks_event *event) {
     return need;
 }
 
+void tks_op_give_up(tks_op *op) {
+    const struct tksp_measuring *m = op->measuring;
+    if (m != NULL && m->begun && !m->ended) end(op, TKS_ERR_INTERRUPTED);
+}
+
 void tksp_op_end_measure(tks_op *op) {
     struct tksp_measuring *m = op->measuring;
-    if (m->begun && !m->ended) end(op, TKS_ERR_INTERRUPTED);
+    tks_op_give_up(op);
     tks_meter_free(m->meter);
     free(m);
 }

@@ -45,6 +45,9 @@ typedef struct tks_measure {
 /** NULL: it is not measured, or has not ended. Borrowed from the operation. */
 const tks_measure *tks_op_get_measure(const tks_op *op) TKS_ALL_NONNULL;
 
+/** It has been given up, and is about to be freed: what it has cost until now counts. Freeing does the same. */
+void tks_op_give_up(tks_op *op) TKS_ALL_NONNULL;
+
 /** Before the first step: the client's meter. */
 void tks_op_set_meter(tks_op *op, tks_meter *meter) TKS_ALL_NONNULL;
 
