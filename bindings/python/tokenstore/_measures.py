@@ -100,14 +100,13 @@ class Measured:
         if not callable(callback):
             raise TypeError(f"callback must be callable, not {type(callback).__name__}")
         self._watch((*self._watchers, callback))
+        return lambda: self._unwatch(callback)
 
-        def end() -> None:
-            left = [*self._watchers]
-            if callback in left:
-                left.remove(callback)
+    def _unwatch(self, callback: Callable[[Measure], object]) -> None:
+        left = [*self._watchers]
+        if callback in left:
+            left.remove(callback)
             self._watch(tuple(left))
-
-        return end
 
     def _watch(self, watchers: tuple[Callable[[Measure], object], ...]) -> None:
         self._watchers = watchers

@@ -67,8 +67,9 @@ class _Reporter:
         version = _core.__version__
         self._tracer = trace.get_tracer("tokenstore", version, tracers, _SCHEMA)
         meter = metrics.get_meter("tokenstore", version, meters, _SCHEMA)
-        self._clients: weakref.WeakSet[BaseClient] = weakref.WeakSet()
-        self._ends: list[Callable[[], None]] = []
+        self._clients: weakref.WeakKeyDictionary[BaseClient, _Watcher] = (
+            weakref.WeakKeyDictionary()
+        )
         self._duration = meter.create_histogram(
             "db.client.operation.duration",
             unit="s",
@@ -91,13 +92,12 @@ class _Reporter:
             make(name, [self._observe(read)], unit=unit)
 
     def watch(self, client: BaseClient) -> None:
-        self._clients.add(client)
-        self._ends.append(client.on_operation(_Watcher(client, self._tracer, self._duration)))
+        watcher = self._clients[client] = _Watcher(client, self._tracer, self._duration)
+        client.on_operation(watcher)
 
     def end(self) -> None:
-        for end in self._ends:
-            end()
-        self._ends.clear()
+        for client, watcher in [*self._clients.items()]:
+            client._unwatch(watcher)
         self._clients.clear()
 
     def _observe(
