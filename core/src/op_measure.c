@@ -69,6 +69,20 @@ static bool has_missed(const tks_result *result) {
     }
 }
 
+/* Is there anything in it that only a server, or the near cache, can know? */
+static bool has_found(const tks_result *result) {
+    switch (result->type) {
+    case TKS_RESULT_TOKEN: return result->tokens[0].found;
+    case TKS_RESULT_TOKENS:
+        for (size_t i = 0; i < result->size; i++) {
+            if (result->tokens[i].found) return true;
+        }
+        return false;
+    case TKS_RESULT_SESSION: return true;
+    default: return false;
+    }
+}
+
 static void end(tks_op *op, tks_status status) {
     struct tksp_measuring *m = op->measuring;
     m->ended = true;
@@ -78,7 +92,8 @@ static void end(tks_op *op, tks_status status) {
     m->measure.status = status;
     m->measure.missed = status == TKS_OK && has_missed(&op->result);
     m->measure.node = op->batch.node;
-    m->measure.near = status == TKS_OK && m->measure.trips == 0 && op->near != NULL && op->count > 0;
+    m->measure.near =
+        status == TKS_OK && op->near != NULL && m->measure.trips == 0 && has_found(&op->result);
     m->measure.tries++;
     m->measure.took_us = tksp_meter_now(m->meter) - m->measure.began_us;
     if (!m->measure.near) tksp_meter_add(m->meter, op->row, &m->measure);

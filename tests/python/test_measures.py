@@ -170,10 +170,14 @@ def test_what_the_near_cache_answers_is_no_operation(url):
         token = sessions.create(app="web", owner_id="bob", data={"name": CANARY})
         while client.near_cache_stats()["hits"] < 3:
             assert sessions.get(app="web", token=token).data == {"name": CANARY}
+        assert sessions.get(app="web", token="") is None  # cannot exist: nobody is asked
         gets = [m for m in seen if m.operation == "get"]
-        asked = [m for m in gets if not m.near]
-        assert 0 < len(asked) and all(m.trips == 0 for m in gets if m.near)
-        assert stats(client)["Sessions", "get"].outcomes == {"ok": len(asked)}
+        asked = [m for m in gets if m.trips > 0]
+        assert 0 < len(asked)
+        assert [m.outcome for m in gets if m.trips == 0 and not m.near] == ["not_found"]
+        assert len([m for m in gets if m.near]) >= 1
+        outcomes = stats(client)["Sessions", "get"].outcomes
+        assert outcomes == {"ok": len(asked), "not_found": 1}
 
 
 # ---- asyncio ----------------------------------------------------------------------------------------
