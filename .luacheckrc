@@ -11,6 +11,7 @@ files["bindings/lua/tokenstore/guard*.lua"] = { std = "ngx_lua" }
 files["bindings/lua/tokenstore/web.lua"] = { std = "ngx_lua" }
 files["bindings/lua/tokenstore/gateway.lua"] = { std = "ngx_lua" }
 files["bindings/lua/tokenstore/resty_session.lua"] = { std = "ngx_lua" }
+files["bindings/lua/tokenstore/metrics.lua"] = { std = "ngx_lua" }
 files["bindings/lua/kong"] = { std = "ngx_lua", globals = { "kong" } }
 files["bindings/lua/apisix"] = { std = "ngx_lua" }
 files["tests/nginx/stand_ins"] = { std = "ngx_lua" }

@@ -12,6 +12,7 @@
 #include "pools.h"
 #include "run.h"
 #include "tokenstore/embedded.h"
+#include "tokenstore/meter.h"
 #include "tokenstore/secret.h"
 
 enum { NAME_MAX_SIZE = 1024, EMBEDDED_START_MS = 10000 };
@@ -215,6 +216,23 @@ bool tks_client_get_near_stats(tks_client *client, tks_near_stats *out) {
     *out = tks_near_get_stats(near, tksp_boot_ms());
     tks_near_free(near);
     return true;
+}
+
+static int64_t clock_us(void) {
+    return tksp_clock() / 1000;
+}
+
+tks_status tks_client_measure(tks_client *client) {
+    return tks_meter_start(client->target->meter, clock_us);
+}
+
+tks_pool_stats tks_client_get_pool_stats(tks_client *client) {
+    tksp_pools *pools = tksp_client_pools(client, tksp_pid_get(&client->pid));
+    tks_pool_stats stats = {0};
+    if (pools != NULL) {
+        tksp_pools_add_stats(pools, &stats);
+    }
+    return stats;
 }
 
 const tks_target *tks_client_get_target(const tks_client *client) {

@@ -38,6 +38,8 @@ struct tksp_pool {
     pthread_mutex_t mutex;
     bool closed;
     uint64_t generation;
+    uint64_t timeouts;       /* see tks_pool_stats, */
+    _Atomic uint64_t opened; /* and there */
     int64_t renewable_at; /* by tksp_clock() */
     size_t idle;          /* the top of the stack of IDLE slots, or NONE */
     size_t empty;         /* the same for EMPTY ones */
@@ -155,6 +157,7 @@ static tks_status queue_up(tksp_pool *pool, tksp_wait *wait, size_t *out, tks_er
         } else if (status != TKS_OK) {
             place(pool, w.slot);
         }
+        pool->timeouts += status == TKS_ERR_TIMEOUT;
     }
     (void)pthread_cond_destroy(&w.served);
     *out = w.slot;
@@ -245,6 +248,26 @@ void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease) {
     place(pool, lease->slot);
     (void)pthread_mutex_unlock(&pool->mutex);
     tksp_conn_close(doomed);
+}
+
+void tksp_pool_note_opened(tksp_pool *pool) {
+    (void)atomic_fetch_add_explicit(&pool->opened, 1, memory_order_relaxed);
+}
+
+void tksp_pool_add_stats(tksp_pool *pool, tks_pool_stats *stats) {
+    (void)pthread_mutex_lock(&pool->mutex);
+    for (size_t i = 0; i < pool->size; i++) {
+        int state = atomic_load(&pool->slots[i].state);
+        stats->idle += state == IDLE;
+        stats->used += state == LENT;
+    }
+    for (const waiter *w = pool->first; w != NULL; w = w->next) {
+        stats->waiting++;
+    }
+    stats->limit += pool->size;
+    stats->opened += atomic_load_explicit(&pool->opened, memory_order_relaxed);
+    stats->timeouts += pool->timeouts;
+    (void)pthread_mutex_unlock(&pool->mutex);
 }
 
 /* ---- ends -------------------------------------------------------------------------------------- */

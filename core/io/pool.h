@@ -11,6 +11,7 @@
 #define TKSP_IO_POOL_H
 
 #include "conn.h"
+#include "tokenstore/client.h"
 
 typedef struct tksp_pool tksp_pool;
 
@@ -41,6 +42,12 @@ tks_status tksp_pool_lend(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_leas
 
 /* Takes a connection back; one that is not usable is closed. */
 void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease);
+
+/* A connection on loan was opened: for the stats. */
+void tksp_pool_note_opened(tksp_pool *pool);
+
+/* Adds what it has. */
+void tksp_pool_add_stats(tksp_pool *pool, tks_pool_stats *stats);
 
 /* No connection of `generation` or older is lent again. Has no effect within TKS_RENEW_EVERY_MS of the last
  * renewal. */

@@ -165,6 +165,14 @@ static tksp_pool *next_pool(const tksp_pools *pools, int *i) {
     return NULL;
 }
 
+void tksp_pools_add_stats(const tksp_pools *pools, tks_pool_stats *stats) {
+    int i = 0;
+    tksp_pool *pool;
+    while ((pool = next_pool(pools, &i)) != NULL) {
+        tksp_pool_add_stats(pool, stats);
+    }
+}
+
 void tksp_pools_retire(tksp_pools *pools) {
     for (int i = 0; pools->nodes != NULL && i < TKS_NODES_MAX; i++) {
         node *n = atomic_load(&pools->nodes[i]);

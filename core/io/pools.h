@@ -36,6 +36,9 @@ void tksp_pools_note(tksp_pools *pools, const tks_credentials *credentials);
 /* The pool of a node of the router; -1: of the one server. NULL: out of memory. */
 tksp_pool *tksp_pools_get(tksp_pools *pools, int node);
 
+/* Adds what all of them have. */
+void tksp_pools_add_stats(const tksp_pools *pools, tks_pool_stats *stats);
+
 /* Closes the connections to nodes that serve nothing any more. */
 void tksp_pools_retire(tksp_pools *pools);
 

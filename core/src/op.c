@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "op_doubt.h"
+#include "op_measure.h"
 #include "op_near.h"
 #include "op_parts.h"
 #include "op_replicate.h"
@@ -400,7 +401,7 @@ bool tks_op_reads_boot(const tks_op *op) {
     return op->reads_boot || op->near != NULL;
 }
 
-tks_need tks_op_step(tks_op *op, const tks_event *event) {
+tks_need tksp_op_advance(tks_op *op, const tks_event *event) {
     if (op->state == TKS_OP_DONE) return TKS_DONE;
     if (op->state == TKS_OP_FAILED) return TKS_FAILED;
     if (op->kind->step != NULL) return op->kind->step(op, event);
@@ -422,6 +423,11 @@ tks_need tks_op_step(tks_op *op, const tks_event *event) {
     case TKS_EVENT_DEADLINE: break;
     }
     return take_deadline(op, event);
+}
+
+tks_need tks_op_step(tks_op *op, const tks_event *event) {
+    if (op->measuring != NULL) return tksp_op_step_measured(op, event);
+    return tksp_op_advance(op, event);
 }
 
 const tks_batch *tks_op_get_batch(const tks_op *op) {

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "op_measure.h"
 #include "op_replicate.h"
 #include "op_route.h"
 
@@ -52,6 +53,7 @@ static tks_status add_part(tks_op *op, size_t at) {
     op->parts[at] = part;
     part->undivided = part->is_part = true;
     part->durability = op->durability;
+    tksp_op_measure_part(op, part);
     if (op->server != NULL) tks_op_set_server(part, op->server);
     tks_op_set_router(part, op->router);
     if (op->near != NULL) tks_op_set_near(part, op->near);

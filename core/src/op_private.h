@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "near.h"
 #include "ops/script.h"
+#include "tokenstore/operation.h"
 #include "tokenstore/router.h"
 
 /* How a command belongs to the one before it, on a cluster, where each may have to go elsewhere. */
@@ -85,6 +86,8 @@ typedef enum tksp_op_state {
 
 struct tks_op {
     const tksp_op_kind *kind;
+    const tks_operation *row; /* what measures call it; NULL: it is the library's own, and not measured */
+    struct tksp_measuring *measuring; /* see op_measure.h; NULL: it is not measured */
     tksp_op_state state;
     tks_safety safety;
     unsigned losses;   /* connections lost in a row */
@@ -136,6 +139,9 @@ struct tks_op {
 
 /* Allocates an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: out of memory. */
 tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety);
+
+/* tks_op_step, without measuring. */
+tks_need tksp_op_advance(tks_op *op, const tks_event *event);
 
 /* Adds a command; `argv` must live in the arena. TKS_OK or TKS_ERR_MEMORY. */
 tks_status tksp_op_add(tks_op *op, const tksp_script *script, const tks_bytes *argv, size_t argc,

@@ -1,7 +1,5 @@
 /* operation.c - makes the operation of a row. See tokenstore/operation.h. */
-#include "tokenstore/operation.h"
-
-#include "tokenstore/near.h"
+#include "op_private.h"
 
 /* A revocation may ask for more replicas than its store does. */
 static tks_status set_replicas(tks_op *op, const tks_param *param, int64_t replicas,
@@ -18,7 +16,9 @@ tks_status tks_operation_make(const tks_operation *row, const void *store, const
                               tks_op **out, tks_error *err) {
     const tks_param *last = row->param_count > 0 ? &row->params[row->param_count - 1] : NULL;
     tks_status status = row->make(store, args, out, err);
-    if (status != TKS_OK || last == NULL) return status;
+    if (status != TKS_OK) return status;
+    (*out)->row = row;
+    if (last == NULL) return TKS_OK;
     int64_t number = args[row->param_count - 1].number;
     if (last->type == TKS_PARAM_FRESH && number != 0) tks_op_set_fresh(*out);
     if (last->type != TKS_PARAM_REPLICAS) return TKS_OK;

@@ -12,6 +12,7 @@
 #include "address_map.h"
 #include "option.h"
 #include "server.h"
+#include "tokenstore/meter.h"
 #include "tokenstore/near.h"
 #include "tokenstore/secret.h"
 #include "url_private.h"
@@ -113,7 +114,8 @@ tks_target *tksp_target_new(tks_transport transport, bool tls) {
     target->transport = transport;
     target->tls = tls;
     target->server_facts = tks_server_new();
-    if (target->server_facts != NULL &&
+    target->meter = tks_meter_new();
+    if (target->server_facts != NULL && target->meter != NULL &&
         tksp_options_complete(&tks_target_options, target, NULL) == TKS_OK) {
         return target;
     }
@@ -127,6 +129,7 @@ void tks_target_free(tks_target *target) {
         tks_wipe(target->password, strlen(target->password));
     }
     tks_server_free(target->server_facts);
+    tks_meter_free(target->meter);
     for (size_t i = 0; i < target->host_count; i++) free(target->hosts[i].host);
     free(target->hosts);
     free(target->service);
@@ -172,6 +175,7 @@ tks_target *tksp_target_of_node(const tks_target *url, tks_node_role role, const
         target->key = target->server_name = target->server = target->client_name = target->service =
             target->address_map = target->sentinel_user = target->sentinel_password = NULL;
     target->server_facts = tks_server_hold(url->server_facts);
+    target->meter = tks_meter_hold(url->meter);
     target->expects_primary = role == TKS_NODE_PRIMARY;
     if (sentinel) {
         target->db = 0;

@@ -5,6 +5,7 @@
 #include "lua_convert.h"
 #include "lua_credentials.h"
 #include "lua_driver.h"
+#include "lua_meter.h"
 #include "lua_near.h"
 #include "lua_session_events.h"
 #include "lua_target.h"
@@ -110,6 +111,32 @@ static int near_cache_stats(lua_State *L) {
         return 0;
     }
     tksp_lua_push_near_stats(L, &stats);
+    return 1;
+}
+
+/* operation_stats(client): a list; from the first call on, operations are measured. */
+static int operation_stats(lua_State *L) {
+    tks_client *client = check_client(L)->client;
+    if (tks_client_measure(client) != TKS_OK) {
+        return luaL_error(L, "not enough memory");
+    }
+    tksp_lua_push_sums(L, tks_client_get_target(client)->meter);
+    return 1;
+}
+
+/* pool_stats(client): { limit, idle, used, waiting, opened, timeouts } */
+static int pool_stats(lua_State *L) {
+    tks_pool_stats stats = tks_client_get_pool_stats(check_client(L)->client);
+    const struct {
+        const char *name;
+        uint64_t number;
+    } fields[] = {{"limit", stats.limit},     {"idle", stats.idle},     {"used", stats.used},
+                  {"waiting", stats.waiting}, {"opened", stats.opened}, {"timeouts", stats.timeouts}};
+    lua_newtable(L);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        tksp_lua_push_integer(L, (int64_t)fields[i].number);
+        lua_setfield(L, -2, fields[i].name);
+    }
     return 1;
 }
 
@@ -295,6 +322,8 @@ int luaopen_tokenstore_blocking(lua_State *L) {
                                          {"run_asking", run_asking},
                                          {"run_given", run_given},
                                          {"near_cache_stats", near_cache_stats},
+                                         {"operation_stats", operation_stats},
+                                         {"pool_stats", pool_stats},
                                          {NULL, NULL}};
     tks_error err = TKS_ERROR_INIT;
     if (tks_secret_start(&err) != TKS_OK) {

@@ -5,6 +5,7 @@
 #include "lua_clock.h"
 #include "lua_convert.h"
 #include "lua_jwt.h"
+#include "lua_meter.h"
 #include "lua_near.h"
 #include "lua_probe.h"
 #include "lua_run.h"
@@ -84,6 +85,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_jwt(L);
     tksp_lua_open_target(L);
     tksp_lua_open_near(L);
+    tksp_lua_open_meter(L);
     tksp_lua_open_probe(L);
     tksp_lua_open_run(L);
     tksp_lua_open_clock(L);

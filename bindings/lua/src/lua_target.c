@@ -50,10 +50,12 @@ void tksp_lua_facts_hold(tksp_lua_facts *out, const tksp_lua_target *target) {
     out->server = tks_server_hold(target->target->server_facts);
     out->router = target->router != NULL ? tks_router_hold(target->router) : NULL;
     out->near = target->near != NULL ? tks_near_hold(target->near) : NULL;
+    out->meter = tks_meter_hold(target->target->meter);
 }
 
 void tksp_lua_facts_give(const tksp_lua_facts *facts, tks_op *op) {
     tks_op_set_server(op, facts->server);
+    tks_op_set_meter(op, facts->meter);
     if (facts->router != NULL) {
         tks_op_set_router(op, facts->router);
     }
@@ -66,7 +68,8 @@ void tksp_lua_facts_clear(tksp_lua_facts *facts) {
     tks_server_free(facts->server);
     tks_router_free(facts->router);
     tks_near_free(facts->near);
-    *facts = (tksp_lua_facts){NULL, NULL, NULL};
+    tks_meter_free(facts->meter);
+    *facts = (tksp_lua_facts){NULL, NULL, NULL, NULL};
 }
 
 /* ---- for drivers written in Lua --------------------------------------------------------------- */

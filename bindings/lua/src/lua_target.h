@@ -7,6 +7,7 @@
 
 #include "lua_shared.h"
 #include "lua_view.h"
+#include "tokenstore/meter.h"
 #include "tokenstore/near.h"
 #include "tokenstore/router.h"
 #include "tokenstore/url.h"
@@ -23,6 +24,7 @@ typedef struct tksp_lua_facts {
     tks_server *server;
     tks_router *router; /* NULL: it is one server */
     tks_near *near;     /* NULL: there is no near cache */
+    tks_meter *meter;
 } tksp_lua_facts;
 
 void tksp_lua_facts_hold(tksp_lua_facts *out, const tksp_lua_target *target);

@@ -163,6 +163,18 @@ function Client:near_cache_stats()
   return stats and stats(self._handle) or nil
 end
 
+-- What the operations of this process, in nginx of this worker, have cost since this was called first: then it
+-- begins to count. A list of { store, operation, outcomes = { ok = …, not_found = …, timeout = … }, durations, took,
+-- tries, trips, sent, received }, as in docs/metrics.md; what the near cache answered is not in it.
+function Client:operation_stats()
+  return self._driver.operation_stats(self._handle)
+end
+
+-- The connections: { limit, idle, used, waiting, opened, timeouts }; in nginx limit and opened alone.
+function Client:pool_stats()
+  return self._driver.pool_stats(self._handle)
+end
+
 -- Closes the connections and stops an embedded server. May be called twice.
 function Client:close()
   self._driver.close(self._handle)
@@ -170,6 +182,8 @@ function Client:close()
 end
 
 Client.nearCacheStats = Client.near_cache_stats
+Client.operationStats = Client.operation_stats
+Client.poolStats = Client.pool_stats
 Client.forEachPrimary = Client.for_each_primary
 Client.__close = Client.close
 

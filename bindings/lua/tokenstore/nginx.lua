@@ -68,6 +68,20 @@ function driver.near_cache_stats(handle)
   return handle.near_cache_staleness and core.near_stats(handle.target) or nil
 end
 
+-- What the operations of this worker have cost.
+function driver.operation_stats(handle)
+  return core.meter_sums(handle.target)
+end
+
+-- The connections of this worker; nginx does not tell how many of them are idle.
+function driver.pool_stats(handle)
+  local stats = { limit = handle.pool.size, opened = handle.pool.opened }
+  for _, node in pairs(handle.nodes or {}) do
+    stats.limit, stats.opened = stats.limit + node.pool.size, stats.opened + node.pool.opened
+  end
+  return stats
+end
+
 -- Reports why a batch has no replies: the operation decides what follows.
 local function fail(run, deadline, failure)
   local sent = failure.sent or false
@@ -103,6 +117,9 @@ local function send(handle, run, deadline, now, bytes, patience, once)
       return fail_silent(handle, run, deadline, options, false)
     end
     connection.give_time(socket, limit)
+  end
+  if not used then
+    pool.note_opened(handle.pool)
   end
   local trust, need, a, b, c, node = connection.exchange(socket, run_answer, run, bytes, limit)
   if trust then

@@ -52,6 +52,7 @@ function pool.of(target, info, credentials)
       identity = info.identity .. suffix,
       size = info.pool_size,
       generation = 0,
+      opened = 0, -- connections, by this worker
       used_at = 0,
       renewable_at = 0,
     }
@@ -70,6 +71,10 @@ function pool.options(self, now)
     give_name(self)
   end
   return self.options
+end
+
+function pool.note_opened(self)
+  self.opened = self.opened + 1
 end
 
 -- No connection opened with `options` is reused.

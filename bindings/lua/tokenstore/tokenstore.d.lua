@@ -184,9 +184,38 @@ function Client:ping(args) end
 ---@return tokenstore.NearCacheStats?
 function Client:near_cache_stats() end
 
+---@class tokenstore.OperationStats
+---@field store string the class; of execute and the like "Client"
+---@field operation string the method
+---@field outcomes table<string, integer> how many ended so: ok, not_found, or a tokenstore.Code
+---@field durations integer[] how many took no longer than each bound, and longer than the one before
+---@field took number seconds, of all together
+---@field tries integer one more for each than it waited to try again
+---@field trips integer questions to the server
+---@field sent integer bytes of commands
+---@field received integer bytes of the texts in answers
+
+---What operations have cost since this was called first, by operation; in nginx those of this worker.
+---@return tokenstore.OperationStats[]
+function Client:operation_stats() end
+
+---@class tokenstore.PoolStats
+---@field limit integer so many connections there may be
+---@field opened integer so many were opened
+---@field idle? integer not in nginx, as the following
+---@field used? integer
+---@field waiting? integer callers that wait for one
+---@field timeouts? integer callers that waited until their deadline
+
+---The connections.
+---@return tokenstore.PoolStats
+function Client:pool_stats() end
+
 ---Closes the connections and stops an embedded server. May be called twice.
 function Client:close() end
 Client.nearCacheStats = Client.near_cache_stats
+Client.operationStats = Client.operation_stats
+Client.poolStats = Client.pool_stats
 Client.forEachPrimary = Client.for_each_primary
 
 ---@class tokenstore.CreateArgs

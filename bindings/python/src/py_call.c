@@ -9,6 +9,8 @@
  *            code: re-entrant calls then find a call that needs nothing more.
  * Threads:   the event loop's. */
 #include "py_driver.h"
+#include "py_measure.h"
+#include "tokenstore/meter.h"
 
 #include <stddef.h>
 #include <structmember.h>
@@ -37,6 +39,21 @@ double tksp_py_now(void) {
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+/* Remembers the context of the caller, if somebody will be told of the operation in it. False with an exception. */
+static bool note_origin(tksp_py_call *self) {
+    if (tksp_py_client_observer(self->pool->client) == NULL) return true;
+    PyObject *copy = tksp_py_import_from("contextvars", "copy_context");
+    self->origin = copy != NULL ? PyObject_CallObject(copy, NULL) : NULL;
+    Py_XDECREF(copy);
+    return self->origin != NULL;
+}
+
+void tksp_py_call_tell(const tksp_py_call *self, tks_op *core) {
+    const tksp_py_pool *pool = self->pool;
+    PyObject *observer = self->origin != NULL ? tksp_py_client_observer(pool->client) : NULL;
+    tksp_py_measure_tell(pool->state, observer, self->origin, core);
+}
+
 PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, int64_t wall_ms) {
     const tksp_py_state *state = pool->state;
     int64_t timeout_ms;
@@ -48,6 +65,7 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     const tks_target *target = tks_client_get_target(tksp_py_client_get(pool->client));
     if (timeout_ms == 0) timeout_ms = target->timeout_ms;
     tks_op_set_server(core, target->server_facts);
+    tks_op_set_meter(core, target->meter);
     if (pool->router != NULL) tks_op_set_router(core, pool->router);
     if (pool->near != NULL) tks_op_set_near(core, pool->near);
     Py_INCREF(op);
@@ -60,6 +78,7 @@ PyObject *tksp_py_call_new(tksp_py_pool *pool, PyObject *op, PyObject *timeout, 
     self->wall_ms = wall_ms;
     self->need = TKS_DONE; /* it needs nothing yet */
     self->lane = -1;
+    if (!note_origin(self)) Py_CLEAR(self);
     return (PyObject *)self;
 }
 
@@ -139,8 +158,10 @@ void tksp_py_call_fail(tksp_py_call *self) {
         PyErr_Clear();
         return;
     }
+    tks_op *core = self->core;
     PyObject *op = end(self);
     self->error = take_exception();
+    if (core != NULL) tksp_py_call_tell(self, core);
     Py_XDECREF(op);
 }
 
@@ -182,6 +203,7 @@ void tksp_py_call_finish(tksp_py_call *self) {
     tks_op *core = self->core;
     PyObject *op = end(self);
     tksp_py_notes_log(tksp_py_client_get(self->pool->client), core);
+    tksp_py_call_tell(self, core);
     self->value = convert(self->pool->state, self->need, op, core);
     if (self->value == NULL) self->error = take_exception();
     Py_DECREF(op);
@@ -315,6 +337,7 @@ static int call_traverse(PyObject *object, visitproc visit, void *arg) {
     Py_VISIT(self->value);
     Py_VISIT(self->error);
     Py_VISIT(self->connection);
+    Py_VISIT(self->origin);
     return 0;
 }
 
@@ -326,6 +349,7 @@ static int call_clear(PyObject *object) {
     Py_CLEAR(self->value);
     Py_CLEAR(self->error);
     Py_CLEAR(self->connection);
+    Py_CLEAR(self->origin);
     return 0;
 }
 

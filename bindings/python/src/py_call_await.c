@@ -184,7 +184,12 @@ PyObject *tksp_py_call_throw(PyObject *object, PyObject *args) {
     PyObject *kind, *value = Py_None, *traceback = Py_None;
     if (!PyArg_ParseTuple(args, "O|OO:throw", &kind, &value, &traceback)) return NULL;
     bool waits = !self->over;
+    PyObject *op = self->op;
+    tks_op *core = self->core;
+    Py_XINCREF(op);
     tksp_py_call_end(self);
+    if (waits && core != NULL) tksp_py_call_tell(self, core);
+    Py_XDECREF(op);
     if (waits && !leave(self)) return NULL;
     PyErr_SetObject(PyExceptionInstance_Check(kind) ? (PyObject *)Py_TYPE(kind) : kind,
                     PyExceptionInstance_Check(kind) ? kind : value);

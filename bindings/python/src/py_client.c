@@ -4,6 +4,7 @@
  *            may be called at any time from any thread.
  * Threads:   run and close release the GIL while they work. */
 #include "py_driver.h"
+#include "py_measure.h"
 #include "py_near.h"
 #include "py_options.h"
 
@@ -11,6 +12,7 @@ typedef struct client_object {
     PyObject head;
     tks_client *client;
     PyObject *credentials; /* called for each new connection; NULL: the target has them */
+    PyObject *observer;    /* called when an operation has ended; NULL: nobody wants to know */
     bool closed;
 } client_object;
 
@@ -220,6 +222,7 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
     bool good = self->credentials == NULL ? run_plain(self, state, args[0], op, timeout_ms)
                                           : run_asking(self, state, args[0], op, timeout_ms);
     tksp_py_notes_log(self->client, op);
+    tksp_py_measure_tell(state, self->observer, NULL, op);
     return good ? tksp_py_op_result(state, args[0]) : NULL;
 }
 
@@ -249,9 +252,9 @@ static PyObject *client_describe(PyObject *object, PyObject *unused) {
 static PyObject *show_target(const tks_target *t) {
     PyObject *name = describe(t);
     if (name == NULL) return NULL;
-    return Py_BuildValue("{s:N,s:O,s:z,s:i,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "name", name,
+    return Py_BuildValue("{s:N,s:O,s:z,s:i,s:k,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "name", name,
                          "asks", t->asks ? Py_True : Py_False, "host", t->host, "port",
-                         (int)t->port, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
+                         (int)t->port, "db", (unsigned long)t->db, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
                          t->tls ? Py_True : Py_False, "ca", t->ca, "cert", t->cert, "key", t->key,
                          "server_name", t->server_name, "timeout", (double)t->timeout_ms / 1e3,
                          "connect_timeout", (double)t->connect_timeout_ms / 1e3, "greeting_hint",
@@ -344,6 +347,7 @@ static void client_dealloc(PyObject *object) {
         Py_END_ALLOW_THREADS
     }
     Py_CLEAR(self->credentials);
+    Py_CLEAR(self->observer);
     PyObject_GC_Del(object);
     Py_DECREF(type);
 }
@@ -351,12 +355,27 @@ static void client_dealloc(PyObject *object) {
 static int client_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(((client_object *)self)->credentials);
+    Py_VISIT(((client_object *)self)->observer);
     return 0;
 }
 
 static int client_clear(PyObject *self) {
     tksp_py_set(&((client_object *)self)->credentials, NULL);
+    tksp_py_set(&((client_object *)self)->observer, NULL);
     return 0;
+}
+
+/* observe(observer): it is told of each operation that ends, what that has cost (py_measure.c); None: nobody is */
+static PyObject *client_observe(PyObject *object, PyObject *observer) {
+    PyObject *started = tksp_py_measure_start(object, NULL);
+    if (started == NULL) return NULL;
+    Py_DECREF(started);
+    tksp_py_set(&((client_object *)object)->observer, observer != Py_None ? observer : NULL);
+    Py_RETURN_NONE;
+}
+
+PyObject *tksp_py_client_observer(PyObject *object) {
+    return ((client_object *)object)->observer;
 }
 
 static PyMethodDef client_methods[] = {
@@ -368,6 +387,10 @@ static PyMethodDef client_methods[] = {
     {"refresh", client_refresh, METH_NOARGS, NULL},
     {"serves", client_serves, METH_O, NULL},
     {"draw_age", client_draw_age, METH_NOARGS, NULL},
+    {"observe", client_observe, METH_O, NULL},
+    {"measure", tksp_py_measure_start, METH_NOARGS, NULL},
+    {"sums", tksp_py_measure_sums, METH_NOARGS, NULL},
+    {"pool_stats", tksp_py_measure_pool, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

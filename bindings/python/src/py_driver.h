@@ -54,6 +54,7 @@ struct tksp_py_call {
     PyObject *callback, *context;  /* the task's; NULL: no task is waiting */
     PyObject *value, *error;       /* the outcome; both NULL: not settled */
     PyObject *connection;          /* the last one used; NULL: none */
+    PyObject *origin;              /* the context that it was called in, for an observer; NULL: there is none */
     double began, deadline;        /* time.monotonic() */
     double queued;                 /* when it was last sent */
     int64_t wall_ms;               /* a fixed clock; 0: the machine's */
@@ -93,6 +94,10 @@ bool tksp_py_call_is_settled(const tksp_py_call *self);
 
 /* Marks the call as over and releases the operation. */
 void tksp_py_call_end(tksp_py_call *self);
+
+/* Tells the client's observer, if any, what the operation of a call has cost that is over, and that `op` still owns. May run
+ * arbitrary code. */
+void tksp_py_call_tell(const tksp_py_call *self, tks_op *core);
 
 /* Settles the call with the raised exception, unless it is over. */
 void tksp_py_call_fail(tksp_py_call *self);

@@ -244,6 +244,9 @@ PyObject *tksp_py_timeout_of(PyObject *module, PyObject *arg);
 /* The client of a _core.Client; borrowed. */
 tks_client *tksp_py_client_get(PyObject *object);
 
+/* Who is told what its operations have cost; NULL: nobody. Borrowed. */
+PyObject *tksp_py_client_observer(PyObject *object);
+
 /* The target of a node of its cluster; the caller frees it. TKS_OK, TKS_ERR_MEMORY. */
 tks_status tksp_py_client_node(PyObject *object, int node, tks_target **out);
 

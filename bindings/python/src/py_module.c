@@ -1,5 +1,6 @@
 /* py_module.c - tokenstore._core: multi-phase initialisation and the module's state. */
 #include "py_driver.h"
+#include "py_measure.h"
 #include "tokenstore/version.h"
 
 static int add_type(PyObject *module, PyTypeObject **type, PyType_Spec *spec) {
@@ -68,6 +69,7 @@ static PyMethodDef module_methods[] = {
     {"ping", tksp_py_ping, METH_NOARGS, NULL},
     {"timeout", tksp_py_timeout_of, METH_O, NULL},
     {"quoted_word", tksp_py_quoted_word, METH_O, NULL},
+    {"meter_bounds", tksp_py_meter_bounds, METH_NOARGS, NULL},
     {"wake", tksp_py_wake, METH_O, NULL},
     {"creator_options", tksp_py_creator_options, METH_O, NULL},
     TKSP_PY_KEYWORDS("redis_tokens", tksp_py_redis_tokens),

@@ -17,6 +17,7 @@ from tokenstore import jwt
 from tokenstore._core import __version__
 from tokenstore._types import UNSET
 from tokenstore.client import Client
+from tokenstore._measures import Measure, OperationStats, PoolStats
 from tokenstore.errors import (
     ConfigurationError,
     ConflictError,
@@ -53,9 +54,12 @@ __all__ = [
     "ExpiredTokenError",
     "InvalidTokenError",
     "LimitError",
+    "Measure",
     "NodeToken",
     "NotReplicatedError",
+    "OperationStats",
     "OutcomeUnknownError",
+    "PoolStats",
     "RedisJWT",
     "RedisJwt",
     "RedisTokens",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from tokenstore import _core, _options
 from tokenstore._closing import Closing
+from tokenstore._measures import Measured, when_made
 from tokenstore._types import ClientOptions
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _log = logging.getLogger("tokenstore")
 _DEFAULT_URL = "redis://localhost:6379"
 
 
-class BaseClient:
+class BaseClient(Measured):
     """Common to clients, blocking or not: a server and its options."""
 
     _module = "tokenstore"
@@ -44,6 +45,8 @@ class BaseClient:
         self._driver: Any = self._core  # runs operations
         self._url = self._core.describe()
         _log.debug("client made for %s", self._url)
+        for tell in when_made:
+            tell(self)
 
     @property
     def url(self) -> str:

@@ -103,6 +103,20 @@ void tks_client_note_credentials(tks_client *client,
 /** What it does. False: there is none. */
 bool tks_client_get_near_stats(tks_client *client, tks_near_stats *out) TKS_ALL_NONNULL;
 
+/** From now on its operations are measured (meter.h), those of other drivers, too. TKS_OK, TKS_ERR_MEMORY. */
+TKS_MUST_USE tks_status tks_client_measure(tks_client *client) TKS_ALL_NONNULL;
+
+/** The connections of the blocking driver, of a cluster to all nodes together. */
+typedef struct tks_pool_stats {
+    size_t limit;      /**< the most that it may have, to the nodes that it has had to do with */
+    size_t idle, used; /**< open ones, and those that are being opened */
+    size_t waiting;    /**< callers in the queue for one */
+    uint64_t opened;   /**< since the beginning so many were opened, */
+    uint64_t timeouts; /**< and so many callers waited in the queue until their deadline */
+} tks_pool_stats;
+
+tks_pool_stats tks_client_get_pool_stats(tks_client *client) TKS_ALL_NONNULL;
+
 /** The id of this process, without a system call if the system allows: for callers that must check on each call
  * whether they run in a forked child. */
 pid_t tks_client_get_pid(const tks_client *client) TKS_ALL_NONNULL;

@@ -43,6 +43,7 @@ typedef struct tks_address {
     uint16_t port;
 } tks_address;
 
+struct tks_meter;
 struct tks_server;
 
 typedef struct tks_target {
@@ -77,6 +78,7 @@ typedef struct tks_target {
     int64_t near_cache_staleness_ms; /**< see near.h; default 2000 */
     tks_near_tracking near_cache_tracking;
     struct tks_server *server_facts; /**< what is learned of the server; see tks_server in op.h */
+    struct tks_meter *meter;         /**< what operations have cost; see meter.h */
 } tks_target;
 
 extern const tks_options tks_target_options; /**< of a tks_target; texts are copied into it */

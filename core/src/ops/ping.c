@@ -1,4 +1,5 @@
 /* ping.c - does the server answer? */
+#include "meter.h"
 #include "op_private.h"
 
 static tks_status finish(tks_op *op, int64_t now_ms) {
@@ -26,6 +27,7 @@ tks_status tks_ping_new(tks_op **out, tks_error *err) {
         return tks_fail_memory(err);
     }
     op->commands[0].may_be_forbidden = true;
+    op->row = &tksp_plain_rows[TKSP_PING];
     *out = op;
     return TKS_OK;
 }

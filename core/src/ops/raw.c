@@ -1,4 +1,5 @@
 /* raw.c - commands sent unchanged: execute and pipeline. */
+#include "meter.h"
 #include "op_private.h"
 #include "raw_key.h"
 #include "raw_nodes.h"
@@ -141,6 +142,7 @@ tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv,
         tks_op_free(&self->base);
         return tks_fail_memory(err);
     }
+    self->base.row = &tksp_plain_rows[count == 1 ? TKSP_EXECUTE : TKSP_PIPELINE];
     *out = &self->base;
     return TKS_OK;
 }

@@ -16,6 +16,7 @@ from tokenstore.errors import ConfigurationError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from tokenstore._measures import PoolStats
     from tokenstore._types import ClientOptions, Duration
 
 __all__ = ["Client"]
@@ -129,7 +130,13 @@ class Client(BaseClient, AsyncClosing):
         and later operations get new connections."""
         await self._driver.disconnect()
 
+    def pool_stats(self) -> PoolStats:
+        """The connections of all loops, as :meth:`tokenstore.Client.pool_stats`. One is ``used`` if answers are due on it;
+        ``limit`` is ``connections`` for each loop and server."""
+        return self._driver.pool_stats()
+
     forEachPrimary = for_each_primary
+    poolStats = pool_stats
 
     def __del__(self) -> None:
         driver: Driver | None = getattr(self, "_driver", None)

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,13 @@ class CredentialsError(Exception):
 class Server:
     """The server, or a node of a cluster by its number, and how to reach it. Used by any thread."""
 
-    def __init__(self, core: _core.Client, node: int = -1, tls: Contexts | None = None) -> None:
+    def __init__(
+        self,
+        core: _core.Client,
+        node: int = -1,
+        tls: Contexts | None = None,
+        whole: Server | None = None,
+    ) -> None:
         target = core.target(node)
         self.core = core
         self.credentials = core.credentials if target["asks"] else None
@@ -52,6 +59,9 @@ class Server:
         self.greeting_hint = target["greeting_hint"]
         self.resolver = Resolver(target["host"] or "", target["port"])
         self.tls = tls or (Contexts(target) if target["tls"] else None)
+        self._all = whole or self
+        self._opened = 0  # connections, to all nodes; of `whole`, and under its lock
+        self._lock = threading.Lock()
         self.server_name: str | None = None
         self.handshaking = False  # connected, but not yet at the end of a TLS handshake
         if self.tls is not None:
@@ -60,7 +70,16 @@ class Server:
 
     def node(self, number: int) -> Server:
         """A node of the cluster. -1: this server."""
-        return self if number < 0 else Server(self.core, number, self.tls)
+        return self if number < 0 else Server(self.core, number, self.tls, self._all)
+
+    def note_opened(self) -> None:
+        with self._all._lock:
+            self._all._opened += 1
+
+    @property
+    def opened(self) -> int:
+        """How many connections were opened, to all nodes."""
+        return self._all._opened
 
 
 async def open_connection(links: Links) -> Connection:

@@ -6,11 +6,15 @@ import asyncio
 import os
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from tokenstore import _core
 from tokenstore.asyncio._connect import Server
 from tokenstore.asyncio._pool import Pool
 from tokenstore.errors import ConfigurationError, Error
+
+if TYPE_CHECKING:
+    from tokenstore._measures import PoolStats
 
 __all__ = ["Driver", "running_loop"]
 
@@ -78,6 +82,20 @@ class Driver(_core.Driver):
             pool = self._pools.get(loop)
         if pool is not None:
             await pool.disconnect()
+
+    def pool_stats(self) -> PoolStats:
+        """From any thread: numbers of the same moment, or nearly so."""
+        with self._lock:
+            links = [links for pool in self._pools.values() for links in pool.all_links()]
+        counts = [each.count() for each in links]
+        return {
+            "limit": self._options[0] * len(links),
+            "idle": sum(idle for idle, _, _ in counts),
+            "used": sum(used for _, used, _ in counts),
+            "waiting": sum(waiting for _, _, waiting in counts),
+            "opened": self._server.opened,
+            "timeouts": 0,  # no call waits for a connection of its own
+        }
 
     def _take_pools(self) -> list[Pool]:
         with self._lock:

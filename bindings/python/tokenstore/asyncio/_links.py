@@ -161,6 +161,7 @@ class Links:
                     self._end_waiting(problem)
                 return
             connection.expires = time.monotonic() + self.server.core.draw_age()
+            self.server.note_opened()
         if self._connecting is not asyncio.current_task():
             connection.abort(ConnectionError("abandoned"))  # cancelled too late
             return
@@ -244,6 +245,12 @@ class Links:
 
     def all(self) -> list[Connection]:
         return [connection for connections in self._kept() for connection in connections]
+
+    def count(self) -> tuple[int, int, int]:
+        """From any thread: idle connections, others, and calls that wait for one."""
+        connections = self.all()
+        idle = sum(1 for connection in connections if not len(connection))
+        return idle, len(connections) - idle, len(self._waiting)
 
     def _tell(self, calls: Iterable[_Call], error: Error, final: bool = False) -> None:
         for call in calls:

@@ -213,6 +213,9 @@ class Pool(_core.Pool):
         if nearest < _INFINITY:
             self.set_alarm(max(nearest, now + _TICK))
 
+    def all_links(self) -> list[Links]:
+        return [*self._links.values()]
+
     # ---- limits ----
 
     async def admit(self, call: _core.Call[_T]) -> _T:
