@@ -14,6 +14,7 @@ TOKENSTORE = {
 SECRET_KEY = os.environ.get("EXAMPLE_SECRET") or secrets.token_urlsafe(32)  # yours stays the same
 ALLOWED_HOSTS = ["127.0.0.1"]
 ROOT_URLCONF = "urls"
+LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "/"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {

@@ -44,13 +44,13 @@ def sdist(name: str) -> Path:
 
 
 def outcomes(
-    directory: Path, test_file: str, plugin: str, *flags: str, **env: str
+    directory: Path, test_files: list[str], plugin: str, *flags: str, **env: str
 ) -> dict[str, str]:
-    """Runs a test file of theirs with the pytest plug-in ``plugin``: {test: "PASSED", "FAILED", …}."""
+    """Runs test files of theirs with the pytest plug-in ``plugin``: {test: "PASSED", "FAILED", …}."""
     config = directory / "ours.ini"
     config.write_text("[pytest]\n")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-c", config, "-p", plugin, *flags, test_file],
+        [sys.executable, "-m", "pytest", "-v", "-c", config, "-p", plugin, *flags, *test_files],
         cwd=directory,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)} | env,
         stdout=subprocess.PIPE,

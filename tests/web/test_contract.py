@@ -11,6 +11,7 @@ import pytest
 
 import tokenstore
 from acting import Asked, Meanwhile, Reply
+from monitored import monitored
 from pace import Pace, at_a_pace
 from plugins import PLUGINS
 from servers import Server
@@ -271,20 +272,11 @@ def test_a_response_with_a_cookie_is_not_cached(app: Asked) -> None:
 
 
 def test_nothing_in_redis_equals_the_cookie(app: Asked, server: Server) -> None:
-    seen: list[bytes] = []
-    with ExitStack() as stack:
-        wires = [stack.enter_context(primary.wire()) for primary in server.primaries]
-        for wire in wires:
-            wire("MONITOR")
+    with monitored(server) as seen:
         tokens = [app.ask("set", {"n": 1}).token]
         tokens.append(app.ask("login", "bob", token=tokens[0]).token)
         tokens.append(app.ask("rotate", token=tokens[1]).token)
         read(app, tokens[1])
-        for primary, wire in zip(server.primaries, wires):
-            primary("PING", "the-end")
-            while not seen or b"the-end" not in seen[-1]:
-                seen.append(wire.file.readline())
-            seen.append(b"")
     stored = []
     for key in server.keys():
         kind = server("TYPE", key)

@@ -20,7 +20,7 @@ FLAGS = ("-k", "not trio")
 def test_theirs(server: Server) -> None:
     found = outcomes(
         sdist("starlette"),
-        "tests/middleware/test_session.py",
+        ["tests/middleware/test_session.py"],
         "as_starlette",
         *FLAGS,
         TOKENSTORE_URL=server.url,

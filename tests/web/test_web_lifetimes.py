@@ -12,7 +12,7 @@ import tokenstore
 from conftest import Web, token_of
 from pace import Pace, at_a_pace
 from servers import Server
-from tokenstore.web import Effect
+from tokenstore.web import Effect, Policy
 
 # ---- lifetimes ---------------------------------------------------------------------------------------
 
@@ -88,6 +88,18 @@ def test_most_requests_do_not_ask_to_slide(web: Web, server: Server) -> None:
         web.commit(session)
     # HGET, and on servers that cannot end a field TIME; and INFO itself.
     assert int(server.info("stats", "total_commands_processed")) - before in (11, 21)
+
+
+def test_most_changes_do_not_slide(web: Web) -> None:
+    """To slide is half of what a change costs the server."""
+    session = web.open(web.login("bob"))
+    session["n"] = 1
+    call = next(Policy().commit(session))
+    assert (call.name, call.arguments["data"], call.arguments["refresh"]) == (
+        "update",
+        {"n": 1},
+        None,
+    )
 
 
 def test_a_near_cache(make_web: Callable[..., Web], sessions: tokenstore.Sessions) -> None:

@@ -211,7 +211,7 @@ class Policy:
         _, changed, unset = what
         is_live: Any = True
         token: str | None = None
-        slides = True
+        is_due = _is_due(stored)
         if session._rotates or self._is_behind(session, stored):
             # Of an anonymous one this may be a login that does not say so: nothing known before may lead to it.
             grace = None if stored.owner_id is None else self.grace
@@ -223,16 +223,15 @@ class Policy:
                 data=changed,
                 unset=unset,
                 keep_null=True,
-                refresh=True,
+                refresh=True if is_due else None,  # half of what the script costs the server
             )
-        elif _is_due(stored):
+        elif is_due:
             is_live = yield from self._present("get", session._token, refresh=True)
-        else:
-            slides = False
         if not is_live:
             _log.info("a session was ended before the request that used it: nothing was saved")
             return None
-        if slides and token is None and self._keeps is not None and self.absolute is None:
+        is_used = is_due or changed or unset
+        if is_used and token is None and self._keeps is not None and self.absolute is None:
             return session._token  # the cookie has to last as much longer as the session
         return token
 
