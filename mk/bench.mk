@@ -24,7 +24,7 @@ bench: setup-dev bench-build
 	@$(PYTHON) bench/run.py $(BENCH_FLAGS)
 
 bench-docs: setup-dev bench-build
-	@$(PYTHON) bench/run.py --write docs/benchmarks.md
+	@$(PYTHON) bench/run.py --write docs/explanation/benchmarks.md
 
 bench-build: setup-dev
 	@$(AGAIN) -j$(JOBS) all $(BENCH_PROGRAMS)
