@@ -17,7 +17,12 @@ language = "en"
 copyright = ""
 html_show_copyright = html_show_sphinx = False
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_inline_tabs"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx_inline_tabs",
+    "themed_images",  # docs/_ext
+]
 exclude_patterns = ["_ext", "_static"]
 nitpicky = False
 
