@@ -159,7 +159,8 @@ def turns(rounds, ours, theirs):
 
 class Table:
     def __init__(self):
-        self.rows = []
+        self.rows = []  # as they are printed
+        self.measured = []
 
     def add(self, what, value, baseline, ratio, limit, unit="µs"):
         """`limit` is ("<=", number) or (">=", number) on the ratio, or None."""
@@ -176,6 +177,7 @@ class Table:
             good,
         )
         self.rows.append(row)
+        self.measured.append({"what": what, "ours": value, "against": baseline, "ratio": ratio, "unit": unit})
         widths = (62, 14, 14, 5, 7, 3)
         print("  ".join(f"{c:<{w}}" for c, w in zip(row, widths)).rstrip(), flush=True)
 

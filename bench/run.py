@@ -1,9 +1,10 @@
 """Measures, in one run and on one machine, the library's cost over the bare minimum.
 
-usage: run.py [--quick] [--near] [--tokens] [--write FILE]
+usage: run.py [--quick] [--near] [--tokens] [--web] [--json FILE] [--write PAGE]
 """
 
 import argparse
+import json
 import platform
 import shutil
 import subprocess
@@ -218,50 +219,58 @@ def machine():
     ]
 
 
+def measure(table, directory, options):
+    """All of it, or what the options name."""
+    rounds, count, sizes = (61, 1000, (1_000, 100_000, 1_000_000))
+    if options.quick:
+        rounds, count, sizes = (15, 500, (1_000, 20_000))
+    if options.near:
+        return measure_near.measure(table, directory, rounds // 4, count)
+    if options.web:
+        return measure_web.measure(table, directory, rounds // 4, count)
+    measure_tokens.measure(table, directory, rounds, count // 2, sizes[1])
+    if options.tokens:
+        return None
+    for transport in ("TCP", "unix socket"):
+        against_raw(table, directory, rounds, count, transport)
+    against_redis_py(table, directory, rounds, count)
+    measure_asyncio.measure(table, directory, rounds, count)
+    measure_near.measure(table, directory, rounds // 4, count)
+    measure_jwt.measure(table, directory, rounds, count)
+    measure_redis_jwt.measure(table, directory, rounds, count, (100, sizes[1]))
+    measure_spike.measure(table, rounds, 100 * count)
+    measure_nginx.measure(table, directory, rounds // 8)
+    measure_web.measure(table, directory, rounds // 4, count)
+    at_scale(table, directory, rounds, count, sizes)
+    return against_node(table, directory, rounds // 3)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work, for a look")
-    parser.add_argument("--write", metavar="FILE", help="replace the table in FILE")
+    parser.add_argument("--json", metavar="FILE", help="write the figures to FILE as well")
+    parser.add_argument("--write", metavar="PAGE", help="replace the table in PAGE")
     parser.add_argument("--near", action="store_true", help="the near cache alone")
     parser.add_argument("--tokens", action="store_true", help="the operations of RedisTokens alone")
     parser.add_argument("--web", action="store_true", help="web frameworks alone")
     options = parser.parse_args()
-    rounds, count, sizes = (61, 1000, (1_000, 100_000, 1_000_000))
-    if options.quick:
-        rounds, count, sizes = (15, 500, (1_000, 20_000))
     for line in machine():
         print(line)
     print()
     table = Table()
     with tempfile.TemporaryDirectory(prefix="tokenstore-bench-") as directory:
         try:
-            if options.near:
-                measure_near.measure(table, directory, rounds // 4, count)
-                return 0
-            if options.web:
-                measure_web.measure(table, directory, rounds // 4, count)
-                return 0
-            measure_tokens.measure(table, directory, rounds, count // 2, sizes[1])
-            if options.tokens:
-                return 0
-            for transport in ("TCP", "unix socket"):
-                against_raw(table, directory, rounds, count, transport)
-            against_redis_py(table, directory, rounds, count)
-            measure_asyncio.measure(table, directory, rounds, count)
-            measure_near.measure(table, directory, rounds // 4, count)
-            measure_jwt.measure(table, directory, rounds, count)
-            measure_redis_jwt.measure(table, directory, rounds, count, (100, sizes[1]))
-            measure_spike.measure(table, rounds, 100 * count)
-            measure_nginx.measure(table, directory, rounds // 8)
-            measure_web.measure(table, directory, rounds // 4, count)
-            at_scale(table, directory, rounds, count, sizes)
-            against_node(table, directory, rounds // 3)
+            measure(table, directory, options)
         finally:
             stop_all()
+    facts = machine()
+    if options.json:
+        figures = {"machine": facts, "rows": table.measured}
+        Path(options.json).write_text(json.dumps(figures, ensure_ascii=False, indent=1) + "\n")
     if options.write:
         path = Path(options.write)
         head, _, _ = path.read_text().partition("<!-- measured -->")
-        facts = "".join(f"- {line}\n" for line in machine())
+        facts = "".join(f"- {line}\n" for line in facts)
         path.write_text(f"{head}<!-- measured -->\n\n{facts}\n{table.markdown()}")
     return 0
 

@@ -1,4 +1,5 @@
-# The measurements. BENCH_FLAGS=--quick for a short run; bench-docs writes the results.
+# The measurements; the figures are also in build/bench/figures.json. BENCH_FLAGS=--quick for a short run; bench-docs
+# writes the results, and draws them.
 BENCH_FLAGS ?=
 
 $(BUILD)/bench/raw_hiredis: bench/raw_hiredis.c $(FLAGS)
@@ -21,10 +22,11 @@ BENCH_PROGRAMS := $(addprefix $(BUILD)/bench/,raw_hiredis steps raw_verify spike
 
 .PHONY: bench bench-docs bench-build
 bench: setup-dev bench-build
-	@$(PYTHON) bench/run.py $(BENCH_FLAGS)
+	@$(PYTHON) bench/run.py --json $(BUILD)/bench/figures.json $(BENCH_FLAGS)
 
 bench-docs: setup-dev bench-build
-	@$(PYTHON) bench/run.py --write docs/benchmarks.md
+	@$(PYTHON) bench/run.py --json docs/explanation/benchmarks.json --write docs/explanation/benchmarks.md
+	@$(PYTHON) bench/plots.py docs/explanation/benchmarks.json docs/images
 
 bench-build: setup-dev
 	@$(AGAIN) -j$(JOBS) all $(BENCH_PROGRAMS)

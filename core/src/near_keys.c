@@ -153,7 +153,7 @@ void tksp_near_keys_reset(tksp_near_keys *keys, tksp_near_asking *asking) {
     asking->refused = false;
 }
 
-/* PTTL: it reads, as the server sees it, does not count as a use of the key, and every user may send it that docs/acl.md describes. */
+/* PTTL: it reads, as the server sees it, does not count as a use of the key, and every user may send it that docs/reference/acl.md describes. */
 tks_status tksp_near_keys_ask(tksp_near_asking *asking, tks_buf *out, size_t *count) {
     size_t begin = out->size;
     *count = 0;

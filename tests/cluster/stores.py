@@ -73,7 +73,7 @@ class Waiting:
 
 
 def kind(app: str, type: str) -> str:
-    """docs/stored-format.md: 24 of 32 bits of a CRC of app and type."""
+    """docs/explanation/stored-format.md: 24 of 32 bits of a CRC of app and type."""
     crc = zlib.crc32(struct.pack("<H", len(app)) + app.encode() + type.encode())
     return "".join(B64[crc >> shift & 63] for shift in (26, 20, 14, 8))
 

@@ -56,7 +56,7 @@ def test_what_was_installed_loads(installed: Path, lua: str) -> None:
 
 @pytest.mark.parametrize("lua", LUAS)
 def test_a_lua_of_debian_looks_there_by_itself(lua: str) -> None:
-    """docs/install.md says so, and that nginx then needs no lua_package_path."""
+    """docs/how-to/install.md says so, and that nginx then needs no lua_package_path."""
     ask = [lua, "-e", "print(package.path) print(package.cpath)"]
     done = subprocess.run(ask, env=WITHOUT_PATHS, stdout=-1, text=True)
     path, cpath = done.stdout.splitlines()
@@ -200,7 +200,7 @@ def test_the_docs_name_the_packages_that_the_build_wants() -> None:
         line.split()[1] for line in (ROOT / "core/headers.in").read_text().splitlines() if line.startswith("missing")
     }
     assert {"libcurl4-openssl-dev", "python3-dev"} <= needed
-    for page in ("docs/python.md", "docs/install.md"):
+    for page in ("docs/reference/python.md", "docs/how-to/install.md"):
         lines = (ROOT / page).read_text().splitlines()
         named = [set(line.split()) for line in lines if line.startswith("apt-get install") and "python3-dev" in line]
         assert len(named) == 1, page

@@ -1,4 +1,4 @@
--- RedisJWT: the Node package's behaviour row by row (docs/redis-jwt.md), then what is specific to Lua.
+-- RedisJWT: the Node package's behaviour row by row (docs/reference/redis-jwt.md), then what is specific to Lua.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -46,7 +46,7 @@ test("max_size", function()
   end
 end)
 
--- ---- the rows of docs/redis-jwt.md ---------------------------------------------------------------
+-- ---- the rows of docs/reference/redis-jwt.md ---------------------------------------------------------------
 
 test("sign", function()
   local sessions, id = open(), user()
@@ -229,7 +229,7 @@ test("options", function()
 end)
 
 test("every row of the documentation has its test", function()
-  local file = io.open(harness.here .. "/../../docs/redis-jwt.md")
+  local file = io.open(harness.here .. "/../../docs/reference/redis-jwt.md")
   if not file then
     return -- the tests run without the documentation
   end

@@ -1,4 +1,4 @@
-"""The configurations in docs/nginx.md, unchanged."""
+"""The configurations in docs/how-to/nginx.md, unchanged."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import tokenstore
 from nginx_server import BUILD, ROOT, Answer
 from servers import Server, _die_with_parent, free_port
 
-BLOCKS = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/nginx.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/how-to/nginx.md").read_text(), re.DOTALL)
 LOAD = "".join(line + "\n" for line in BLOCKS[0].splitlines() if line.startswith("load_module"))
 
 # Paths as after `make install-lua`.

@@ -54,8 +54,8 @@ def cookie(token: str | None) -> dict[str, str]:
 
 
 def test_the_configurations_in_the_docs(both: Gateways, gateway: str) -> None:
-    """docs/kong.md and docs/apisix.md; and their table has each field."""
-    page = (ROOT / f"docs/{gateway}.md").read_text()
+    """docs/how-to/kong.md and docs/how-to/apisix.md; and their table has each field."""
+    page = (ROOT / f"docs/how-to/{gateway}.md").read_text()
     examples = [json.loads(text) for text in re.findall(r"-d '\n(.*?)'\n```", page, re.DOTALL)]
     assert len(examples) >= 1
     for example in examples:

@@ -267,7 +267,7 @@ def test_logout_everywhere(site: Site) -> None:
 
 
 def test_other_programs_see_the_same_sessions(site: Site, own_redis: Server) -> None:
-    """As docs/lua-resty-session.md says."""
+    """As docs/how-to/lua-resty-session.md says."""
     bob = site.browser()
     bob.get("/login", name="bob")
     owner = base64.urlsafe_b64encode(b"bob").rstrip(b"=").decode()
@@ -344,8 +344,8 @@ def test_every_method_has_types(site: Site) -> None:
 
 
 def test_the_configuration_in_the_docs(own_redis: Server, tmp_path: Path) -> None:
-    """docs/lua-resty-session.md, with the stand-in."""
-    page = (ROOT / "docs/lua-resty-session.md").read_text()
+    """docs/how-to/lua-resty-session.md, with the stand-in."""
+    page = (ROOT / "docs/how-to/lua-resty-session.md").read_text()
     [text] = re.findall(r"```nginx\n(.*?)```", page, re.DOTALL)
     text = text.replace("redis://127.0.0.1:6379", own_redis.url)
     assert own_redis.url in text

@@ -1,6 +1,6 @@
 """Hosted providers as their public documentation describes them: their requests and responses.
 
-None of them can be reached from a test. The emulations follow the pages linked in docs/providers, and reject
+None of them can be reached from a test. The emulations follow the pages linked in docs/how-to/providers, and reject
 anything that those do not allow. Assertions are verified by joserfc, not by this project.
 """
 

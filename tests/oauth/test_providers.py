@@ -1,4 +1,4 @@
-"""The examples in docs/providers, run unchanged (except for names of hosts and files) against emulated
+"""The examples in docs/how-to/providers, run unchanged (except for names of hosts and files) against emulated
 providers (emulated.py). In Python, and in Lua 5.4."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from emulated import ACCOUNT, ENTRA, Provider, entra_version_1, google_self_sign
 from servers import Server
 from servers import running as running_redis
 
-PAGES = Path(__file__).parents[2] / "docs" / "providers"
+PAGES = Path(__file__).parents[2] / "docs/how-to/providers"
 PROVIDERS = providers()
 
 

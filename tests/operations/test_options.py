@@ -241,7 +241,7 @@ def test_typed_in_lua(public: dict[str, Any]) -> None:
 
 def test_documented(public: dict[str, Any]) -> None:
     """The defaults are compared by scripts/check-docs."""
-    section = text("docs/options.md").split(f"\n## {public['of']}\n")[1].split("\n## ")[0]
+    section = text("docs/reference/options.md").split(f"\n## {public['of']}\n")[1].split("\n## ")[0]
     if public["retry"]:
         assert f'"{public["name"]}": {public["fallback"]}' in section
     else:

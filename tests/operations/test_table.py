@@ -293,9 +293,9 @@ def listed(names: list[str]) -> str:
 def test_documented(row: Row) -> None:
     if row.store == "RedisJWT":
         words = {row.method, re.sub(r"_(\w)", lambda m: m[1].upper(), row.method)}
-        assert any(re.search(rf"\b{word}\(", text("docs/redis-jwt.md")) for word in words)
+        assert any(re.search(rf"\b{word}\(", text("docs/reference/redis-jwt.md")) for word in words)
         return
-    for page, opening in (("docs/python.md", r"\("), ("docs/lua.md", r"(?:\(| \{)")):
+    for page, opening in (("docs/reference/python.md", r"\("), ("docs/reference/lua.md", r"(?:\(| \{)")):
         section = text(page).split(f"\n## {row.store}\n")[1].split("\n## ")[0]
         parameters = "" if row.params and row.params[0]["type"] == "rows" else listed(row.names())
         assert re.search(rf"`{row.method}{opening}[^`]*?{parameters}", section), (page, row.method)

@@ -1,4 +1,4 @@
-"""What stands in the server (docs/stored-format.md), for tests that look at it or break it."""
+"""What stands in the server (docs/explanation/stored-format.md), for tests that look at it or break it."""
 
 from __future__ import annotations
 

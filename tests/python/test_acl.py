@@ -1,4 +1,4 @@
-"""The ACL in docs/acl.md is sufficient and minimal."""
+"""The ACL in docs/reference/acl.md is sufficient and minimal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import tokenstore
 from servers import ReplyError, Server, running
 from tokenstore.__main__ import main
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "acl.md"
+DOC = Path(__file__).resolve().parents[2] / "docs/reference/acl.md"
 
 
 def printed_rule() -> list[str]:

@@ -282,7 +282,7 @@ def test_stats_shows_how_far_it_is(server: Server, terminal: Any) -> None:
 
 
 def test_stats_under_the_acl_that_the_docs_name(capsys: Any) -> None:
-    """docs/cli.md: +scan +@hash +time +eval +evalsha, and none can be spared."""
+    """docs/reference/cli.md: +scan +@hash +time +eval +evalsha, and none can be spared."""
     needed = ["+scan", "+@hash", "+time", "+eval", "+evalsha"]
     with running(transport="tcp") as server:
         with tokenstore.RedisTokens(server.url) as tokens:

@@ -1,4 +1,4 @@
-"""docs/gevent.md: its recipes with the real gevent and eventlet, each in a separate process."""
+"""docs/how-to/gevent.md: its recipes with the real gevent and eventlet, each in a separate process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from servers import Server
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/gevent.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/gevent.md"
 
 CHECKS = """
 import time

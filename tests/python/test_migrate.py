@@ -19,7 +19,7 @@ from servers import Server, running
 from tokenstore import _core, migrate
 from tokenstore.values import Token
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "migrating.md"
+DOC = Path(__file__).resolve().parents[2] / "docs/how-to/migrating.md"
 GONE, MOVED, MOVED_AGAIN, CHANGED, TAKEN = range(5)
 
 
@@ -381,7 +381,7 @@ def test_moves_are_remembered_for_ten_minutes(server: Server, tokens: tokenstore
     assert server("ZCARD", "ts:moved") == 1
 
 
-# ---- the ACL of docs/migrating.md ---------------------------------------------------------------------
+# ---- the ACL of docs/how-to/migrating.md ---------------------------------------------------------------------
 
 
 def test_the_printed_acl_is_enough_and_the_least() -> None:

@@ -363,8 +363,8 @@ def test_close_ends_its_thread(server: Server, tracking: Any) -> None:
 
 @pytest.mark.parametrize(("tracking", "row"), [("broadcast", r"a \[near cache\]"), ("keys", r"… with `near_cache_tracking=\"keys\"`")])
 def test_the_rights_of_the_docs(tracking: Any, row: str) -> None:
-    """Those of docs/acl.md, and no other."""
-    page = (Path(__file__).parents[2] / "docs/acl.md").read_text()
+    """Those of docs/reference/acl.md, and no other."""
+    page = (Path(__file__).parents[2] / "docs/reference/acl.md").read_text()
     plain = re.search(r"^ACL SETUSER tokens on >PASSWORD (.*)$", page, re.MULTILINE)
     more = re.search(rf"^\| {row}.*\| `(.*)` \|$", page, re.MULTILINE)
     assert plain is not None

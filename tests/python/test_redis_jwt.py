@@ -1,4 +1,4 @@
-"""RedisJWT: the Node package's behaviour row by row (docs/redis-jwt.md), stored form, limits, keys."""
+"""RedisJWT: the Node package's behaviour row by row (docs/reference/redis-jwt.md), stored form, limits, keys."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_max_size(client: tokenstore.Client) -> None:
             open_sessions(client, max_size=size)
 
 
-# ---- the rows of docs/redis-jwt.md -------------------------------------------------------------------
+# ---- the rows of docs/reference/redis-jwt.md -------------------------------------------------------------------
 
 
 def test_sign(sessions: RedisJWT, server: Server) -> None:
@@ -209,7 +209,7 @@ def test_options(server: Server) -> None:
 
 
 def test_rows_of_the_documentation() -> None:
-    page = (ROOT / "docs/redis-jwt.md").read_text()
+    page = (ROOT / "docs/reference/redis-jwt.md").read_text()
     rows = page.split("<!-- rows: the tests read the next table -->")[1].split("\n\n")[1]
     names = re.findall(r"\| `(\w+)` \|$", rows, re.M)
     assert len(names) > 15

@@ -1,4 +1,4 @@
-"""Tokenstore: the Node package's behaviour row by row (docs/tokenstore.md), stored form, limits."""
+"""Tokenstore: the Node package's behaviour row by row (docs/reference/tokenstore.md), stored form, limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def found(token: NodeToken | None) -> NodeToken:
     return token
 
 
-# ---- the rows of docs/tokenstore.md ------------------------------------------------------------------
+# ---- the rows of docs/reference/tokenstore.md ------------------------------------------------------------------
 
 
 def test_reset(store: Tokenstore, server: Server) -> None:
@@ -267,7 +267,7 @@ def test_quit(server: Server) -> None:
 
 
 def test_every_row_has_its_test() -> None:
-    page = (ROOT / "docs" / "tokenstore.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/tokenstore.md").read_text(encoding="utf-8")
     table = page.split("<!-- rows:")[1].split("\n\n")[0]
     rows = re.findall(r"\| `(\w+)` \|$", table, re.M)
     assert len(rows) == len(set(rows)) == 26

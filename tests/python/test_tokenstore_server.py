@@ -159,7 +159,7 @@ def test_a_cluster_is_refused_with_words_that_help() -> None:
 
 
 def test_the_printed_acl_is_enough() -> None:
-    page = (ROOT / "docs" / "tokenstore.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/tokenstore.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"<!-- acl: .*?-->\s*```\s*\n(.*)\n", page)
     with running(transport="tcp") as server:
         server(*line.replace("PASSWORD", "secret").split())

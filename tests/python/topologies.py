@@ -89,7 +89,7 @@ RIGHTS = {
     "cluster": " +cluster|slots +cluster|info +asking +pttl ~*",
     "sentinel": " +role",
 }[TOPOLOGY]
-"""What a user needs besides (docs/acl.md), for events."""
+"""What a user needs besides (docs/reference/acl.md), for events."""
 
 TOKEN = tagged("token")
 """The prefix of Tokenstore."""

@@ -29,7 +29,7 @@ from servers import Server, _die_with_parent, running
 from tokenstore import Spike
 
 THREADS = 64
-LOCK_SECONDS = 5  # how long a lock outlives its holder, as docs/spike.md says
+LOCK_SECONDS = 5  # how long a lock outlives its holder, as docs/reference/spike.md says
 BUSY = 4  # tolerance for a busy machine
 
 # One process: for each input line all its threads request all audiences. Prints the set of results.

@@ -1,4 +1,4 @@
-"""The stored form's names, written again from docs/stored-format.md and nothing else.
+"""The stored form's names, written again from docs/explanation/stored-format.md and nothing else.
 
 make_operations.py puts what this computes into operations.json, and test_key.c holds a few: what the
 library makes must be the same.

@@ -1,7 +1,7 @@
 """Writes node_operations.json: `python3 tests/vectors/make_node_operations.py`.
 
 Tokenstore's operations with scripted replies. The stored format is implemented independently from
-docs/tokenstore.md.
+docs/reference/tokenstore.md.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What every plug-in promises (docs/django.md), with Django under WSGI, under ASGI, and with async views."""
+"""What every plug-in promises (docs/tutorials/django.md), with Django under WSGI, under ASGI, and with async views."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_a_server_error_does_not_save(browser: Browser, bob: Any) -> None:
 
 
 def test_round_trips(browser: Browser, bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table of docs/django.md."""
+    """The table of docs/tutorials/django.md."""
     names: list[str] = []
 
     def call(name: str, arguments: dict[str, Any]) -> Call:

@@ -9,7 +9,7 @@
 -- Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA,
 -- Ed25519.
 -- The key decides which of them are possible, the list passed to decode which are accepted; the token only
--- chooses among those. RFC 8725 is followed throughout: see docs/jwt.md.
+-- chooses among those. RFC 8725 is followed throughout: see docs/reference/jwt.md.
 --
 -- Secrets and Ed25519 keys need nothing more. The first RSA or EC key, or PEM, loads the C module
 -- tokenstore.openssl.
@@ -148,7 +148,7 @@ end
 
 -- from_url(url) or from_url{ url, max_age, max_stale, min_interval, timeout, ca, cert, key, proxy, verify,
 -- logger }: the public keys at a URL, fetched and cached. decode accepts it as its key; set:get() is the
--- current KeySet; set:close(). The options are explained in jwt.d.lua and docs/jwt.md.
+-- current KeySet; set:close(). The options are explained in jwt.d.lua and docs/reference/jwt.md.
 function jwt.KeySet.from_url(given)
   local set, message, code = require("tokenstore.remote_keys").open(given)
   return set, message, code

@@ -8,7 +8,7 @@
 --     location = /metrics { content_by_lua_block { metrics:collect() } }
 --
 -- As with nginx-lua-prometheus, each worker adds what it has counted to a shared dictionary, once a second, and any
--- worker answers with the sums. The names are those of tokenstore.ext.prometheus (docs/metrics.md). Labels are names
+-- worker answers with the sums. The names are those of tokenstore.ext.prometheus (docs/reference/metrics.md). Labels are names
 -- and codes: no token, owner or data.
 
 local core = require "tokenstore.core"

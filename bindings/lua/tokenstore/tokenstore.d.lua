@@ -20,7 +20,7 @@
 ---| "closed"          # the client is closed
 ---| "memory"          # out of memory
 
----A name: a string, or a whole number, which is converted to text (docs/lua.md).
+---A name: a string, or a whole number, which is converted to text (docs/reference/lua.md).
 ---@alias tokenstore.Name string|integer
 
 ---Data may contain: strings (UTF-8, no NUL), finite numbers, booleans, `tokenstore.null`, and tables, lists

@@ -1,4 +1,4 @@
-"""``tokenstore`` and ``python -m tokenstore``: the command line. docs/cli.md describes it."""
+"""``tokenstore`` and ``python -m tokenstore``: the command line. docs/reference/cli.md describes it."""
 
 from __future__ import annotations
 

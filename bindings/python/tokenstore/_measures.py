@@ -31,7 +31,7 @@ class Measure(NamedTuple):
     operation: str
     """The method: ``"get"``."""
     outcome: str
-    """``"ok"``, ``"not_found"``, or the code of an error, as in docs/errors-and-retries.md; ``"interrupted"``: it was
+    """``"ok"``, ``"not_found"``, or the code of an error, as in docs/reference/errors-and-retries.md; ``"interrupted"``: it was
     given up, by a signal or because its task was cancelled."""
     code: str | None
     """With ``"server"``: the word that the server's error begins with, such as ``"NOPERM"``."""

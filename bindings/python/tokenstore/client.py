@@ -104,7 +104,7 @@ class Client(BaseClient, Closing):
         the maximum number of connections, of a cluster to each node (default 16); further threads wait
     ``near_cache``
         so many records are kept in memory until the server says that they changed (default 0: none); see
-        docs/near-cache.md
+        docs/explanation/near-cache.md
     ``near_cache_staleness``
         seconds; when it is not certain for so long that the server tells of changes, it is asked (default 2)
     ``near_cache_tracking``

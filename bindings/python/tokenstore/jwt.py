@@ -14,7 +14,7 @@
 Algorithms: HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA,
 Ed25519 (RFC 9864's name for the same). The key decides which of them are possible, the list passed to
 ``decode`` which are accepted; the token only chooses among those. RFC 8725 is followed throughout: see
-``docs/jwt.md``.
+``docs/reference/jwt.md``.
 """
 
 from __future__ import annotations

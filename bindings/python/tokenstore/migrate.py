@@ -14,7 +14,7 @@ neither, keeping the data and the remaining time. So a run may be interrupted an
 once, and nothing is lost or revived, whatever other programs do to the keys meanwhile. Keys that this store
 cannot store are reported and left unchanged.
 
-docs/migrating.md describes how to switch an application over.
+docs/how-to/migrating.md describes how to switch an application over.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ class RedisJWT(Store):
         """Listen to session events, from now on, on a separate connection.
 
         ``for event in sessions.events()``: ``event.kind`` is ``"expired"``, ``"del"``, or ``"gap"`` after a
-        lost connection. Guarantees: ``docs/session-events.md``.
+        lost connection. Guarantees: ``docs/reference/session-events.md``.
         """
         return SessionEvents(self._client, kea=self._kea, keepalive=keepalive)
 

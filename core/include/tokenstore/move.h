@@ -2,7 +2,7 @@
  *
  * Purpose:   one operation moves many keys, each by one script: it creates the record and its alias,
  *            and deletes the other program's key, all or nothing. The remaining time is kept. See
- *            docs/migrating.md.
+ *            docs/how-to/migrating.md.
  * Lifecycle: tks_move_new, any number of tks_move_add, then a driver runs it like any operation.
  * Threads:   one thread at a time.
  * Options:   of the store, only prefix, pepper and max_data_size apply, not max_age and max_per_owner: a move ends

@@ -1,7 +1,7 @@
 /* tokenstore/node_tokens.h - tokens in the format of the Node package tokenstore 0.0.4: the class Tokenstore.
  *
  * Purpose:   one function per operation; each returns a tks_op for a driver to run. The stored format is that
- *            package's, so that both can share a database (docs/tokenstore.md):
+ *            package's, so that both can share a database (docs/reference/tokenstore.md):
  *                <prefix>:key:<KEY>          the token, JSON: {"owner_id", "attrs", "key", "id"}
  *                <prefix>:id:<ID>            KEY
  *                <prefix>:tokens:<OWNER_ID>  a SET of ids

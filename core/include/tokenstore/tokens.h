@@ -1,7 +1,7 @@
 /* tokenstore/tokens.h - opaque tokens with an owner and data: RedisTokens and Sessions.
  *
  * Purpose:   one function per operation; each returns a tks_op for a driver to run. The stored format is in
- *            docs/stored-format.md, the server-side half in core/scripts.
+ *            docs/explanation/stored-format.md, the server-side half in core/scripts.
  * Lifecycle: a tks_tokens holds options, is immutable and may be freed while its operations live
  *            (they copy what they need). All bytes given are copied.
  * Threads:   a tks_tokens may be used from many threads.

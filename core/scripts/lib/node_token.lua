@@ -1,4 +1,4 @@
--- A token as the Node package tokenstore stores it (docs/tokenstore.md). It is decoded to be read, and
+-- A token as the Node package tokenstore stores it (docs/reference/tokenstore.md). It is decoded to be read, and
 -- never encoded again.
 
 -- What the record says; nil where it cannot be read.

@@ -1,4 +1,4 @@
--- The parts of a record, by their places (docs/stored-format.md):
+-- The parts of a record, by their places (docs/explanation/stored-format.md):
 --   <9 of created><4 of check>[p|e<7 of its end>][i<7>][u<7>][s<7>][f<22>]"<owner>"…{<data>}
 -- What a rotation leaves behind begins like one:
 --   <9 of created><4 of check>[e<7 of its end>]r<22 of family>…

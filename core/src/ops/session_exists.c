@@ -1,4 +1,4 @@
-/* session_exists.c - is there a session? By PTTL, which the minimal ACL (docs/acl.md) allows, and EXISTS it does not. */
+/* session_exists.c - is there a session? By PTTL, which the minimal ACL (docs/reference/acl.md) allows, and EXISTS it does not. */
 #include "op_private.h"
 #include "tokenstore/session_event.h"
 

@@ -1,4 +1,4 @@
-/* spike_place.c - the Redis keys of one request's tokens. See docs/spike.md.
+/* spike_place.c - the Redis keys of one request's tokens. See docs/reference/spike.md.
  *
  * All but the STRING of spike-get-token lie in the slot of the HASH, since scripts change several of them: on a cluster
  * they begin with its name in braces, unless that has a hash tag of its own.

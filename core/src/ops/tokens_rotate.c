@@ -2,7 +2,7 @@
  *
  * With a grace, the new secret follows from the old one and a salt that the server keeps meanwhile, so that whoever has the
  * old token arrives at the same new one: requests sent at the same time, or again because an answer was lost. Of these the
- * first rotates; the others find its forward, and what it leads to. docs/rotation.md goes through the cases. */
+ * first rotates; the others find its forward, and what it leads to. docs/explanation/rotation.md goes through the cases. */
 #include "tokens_private.h"
 
 enum {

@@ -1,5 +1,5 @@
 -- tokenstore-auth, a plugin for Apache APISIX: checks the session or the token of a request, as
--- tokenstore.guard does in nginx. docs/apisix.md explains each field of the configuration.
+-- tokenstore.guard does in nginx. docs/how-to/apisix.md explains each field of the configuration.
 
 local core = require "apisix.core"
 local gateway = require "tokenstore.gateway"

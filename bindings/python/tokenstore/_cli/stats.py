@@ -113,7 +113,7 @@ def _owners_of(client: Client, keys: Sequence[bytes]) -> list[str | None]:
 
 
 def _owner_in(records: Sequence[bytes]) -> str | None:
-    """The first text in quotes: docs/stored-format.md, "The record"."""
+    """The first text in quotes: docs/explanation/stored-format.md, "The record"."""
     for record in records:
         head, quote, rest = record.partition(b'"')
         if quote and b"{" not in head and not rest.startswith(b'"'):

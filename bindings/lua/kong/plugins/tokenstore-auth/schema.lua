@@ -1,4 +1,4 @@
--- The configuration of tokenstore-auth for Kong. docs/kong.md explains each field.
+-- The configuration of tokenstore-auth for Kong. docs/how-to/kong.md explains each field.
 
 local typedefs = require "kong.db.schema.typedefs"
 

@@ -38,7 +38,7 @@ def _of_version(name: str, node: Node) -> Finding:
             found,
             "it is old: it cannot end single tokens by itself, has no WAITAOF for wait_fsync, and may get no more"
             " fixes of security holes",
-            "upgrade to Redis 7 or later, or Valkey: sessions live on (docs/stored-format.md, Expiry)",
+            "upgrade to Redis 7 or later, or Valkey: sessions live on (docs/explanation/stored-format.md, Expiry)",
         )
     ends = _ends_fields(node, version)
     return ok(found + (", which ends each token by itself" if ends else "; a token's end is in its record"))
@@ -88,7 +88,7 @@ def near_cache(patient: Patient) -> Iterator[Finding]:
     yield note(
         f"a near cache is not possible here: {reason}",
         "with near_cache= each lookup asks the server all the same; nothing else changes",
-        "nothing, if it is not used; else docs/near-cache.md, Rights",
+        "nothing, if it is not used; else docs/explanation/near-cache.md, Rights",
     )
 
 

@@ -10,7 +10,7 @@ from tokenstore._cli.doctor.patient import Patient
 __all__ = ["cluster"]
 
 _SLOTS = 16384
-_PATIENCE_MS = 3000  # docs/cluster.md
+_PATIENCE_MS = 3000  # docs/explanation/cluster.md
 
 
 def cluster(patient: Patient) -> Iterator[Finding]:
@@ -20,7 +20,7 @@ def cluster(patient: Patient) -> Iterator[Finding]:
             yield danger(
                 "the server is a node of a cluster, and the URL is that of a single server",
                 "only sessions whose slots are on this node are found; all others fail with a ServerError",
-                "use redis+cluster:// (docs/cluster.md)",
+                "use redis+cluster:// (docs/explanation/cluster.md)",
             )
         return
     if patient.raw_url.startswith("embedded"):
@@ -92,5 +92,5 @@ def _slow(patient: Patient) -> Iterator[Finding]:
         yield note(
             f"cluster-node-timeout is {slow} ms",
             "a failover takes longer than an operation's default timeout of 5 s: until it is over, they fail",
-            f"CONFIG SET cluster-node-timeout {_PATIENCE_MS}, or a longer timeout= (docs/cluster.md)",
+            f"CONFIG SET cluster-node-timeout {_PATIENCE_MS}, or a longer timeout= (docs/explanation/cluster.md)",
         )

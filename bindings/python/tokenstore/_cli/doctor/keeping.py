@@ -134,7 +134,7 @@ def _in_step(name: str, node: Node, replicas: int) -> Finding:
         return note(
             f"{name} is a primary with {replicas} replicas in step, and min-replicas-to-write is 0",
             "a primary that is cut off from them goes on for a while, and what it does then is lost: logouts too",
-            "CONFIG SET min-replicas-to-write 1; wait_replicas=1 for revocations (docs/durability.md)",
+            "CONFIG SET min-replicas-to-write 1; wait_replicas=1 for revocations (docs/explanation/durability.md)",
         )
     return ok(f"{name} is a primary with {replicas} replicas in step")
 

@@ -27,7 +27,7 @@ def tls(patient: Patient) -> Iterator[Finding]:
             yield warning(
                 "the connection is not encrypted",
                 "whoever can listen on the network reads passwords of the server and data of sessions",
-                "use rediss:// (docs/tls.md)",
+                "use rediss:// (docs/how-to/tls.md)",
             )
         return
     for address in _addresses(patient):

@@ -48,7 +48,7 @@ def rights(patient: Patient) -> Iterator[Finding]:
         yield danger(
             f"the user lacks {' '.join(lacking)} on {patient.prefix}:*",
             "logins, lookups or logouts fail with a ServerError that begins with NOPERM",
-            "give it the rights of docs/acl.md: ACL SETUSER",
+            "give it the rights of docs/reference/acl.md: ACL SETUSER",
         )
     else:
         yield ok("the user may do all that RedisTokens and Sessions do")
@@ -58,7 +58,7 @@ def rights(patient: Patient) -> Iterator[Finding]:
             yield note(
                 f"the user lacks {' '.join(lacking)}",
                 f"only {feature} needs it",
-                "nothing, if that is not used; else docs/acl.md",
+                "nothing, if that is not used; else docs/reference/acl.md",
             )
 
 
