@@ -13,7 +13,7 @@ ALL += python
 SUITES += python
 ASAN += python
 VALGRIND += valgrind-python
-CLEAN += bindings/python/tokenstore/_core*.so bindings/python/*.egg-info
+CLEAN += bindings/python/tokenstore/_core*.so bindings/python/tokenstore/_oauth*.so bindings/python/*.egg-info
 
 # CPython's type slots store function pointers in a void *, which -Wpedantic rejects.
 PY_CFLAGS = $(filter-out -Wpedantic -Wmissing-prototypes -std=c11,$(TKS_CFLAGS))
@@ -31,7 +31,7 @@ PY_WHERE := build --build-base $(BUILD)/python --build-lib $(BUILD)/python/lib
 else
 PY_PATH :=
 PY_WHERE := build_ext --inplace --build-temp $(BUILD)/python
-ifeq ($(wildcard bindings/python/tokenstore/_core*.so),)
+ifeq ($(and $(wildcard bindings/python/tokenstore/_core*.so),$(wildcard bindings/python/tokenstore/_oauth*.so)),)
 .PHONY: $(PY_BUILT)
 endif
 endif

@@ -123,18 +123,44 @@ static tks_status load_bundle(SSL_CTX *ctx, const char *path, tks_error *err) {
     return status;
 }
 
+/* Fedora's and RHEL's bundle. They have no directory that an OpenSSL of another system, such as a wheel's, could search. */
+static const char *bundle_elsewhere(void) {
+    static const char *const bundles[] = {"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+                                          "/etc/pki/tls/certs/ca-bundle.crt"};
+    for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++) {
+        if (access(bundles[i], R_OK) == 0) {
+            return bundles[i];
+        }
+    }
+    return NULL;
+}
+
 void tksp_tls_system_authorities(const char **file, const char **directory) {
     const char *given_file = getenv(X509_get_default_cert_file_env());
     const char *given_directory = getenv(X509_get_default_cert_dir_env());
-    *file = given_file != NULL ? given_file : X509_get_default_cert_file();
+    const char *ours = X509_get_default_cert_file();
+    const char *elsewhere =
+        given_directory == NULL && access(ours, R_OK) != 0 ? bundle_elsewhere() : NULL;
+    *file = given_file != NULL ? given_file : elsewhere != NULL ? elsewhere : ours;
     *directory = given_directory != NULL ? given_directory : X509_get_default_cert_dir();
+}
+
+/* SSL_CERT_FILE and SSL_CERT_DIR override the system's. */
+static tks_status load_system_authorities(SSL_CTX *ctx, tks_error *err) {
+    const char *bundle, *directory;
+    tksp_tls_system_authorities(&bundle, &directory);
+    if (SSL_CTX_set_default_verify_paths(ctx) != 1) {
+        return tks_fail_memory(err);
+    }
+    bool is_elsewhere = getenv(X509_get_default_cert_file_env()) == NULL &&
+                        strcmp(bundle, X509_get_default_cert_file()) != 0;
+    return is_elsewhere ? load_bundle(ctx, bundle, err) : TKS_OK;
 }
 
 static tks_status load_authorities(SSL_CTX *ctx, const char *ca, tks_error *err) {
     struct stat info;
     if (ca == NULL) {
-        /* This honours SSL_CERT_FILE and SSL_CERT_DIR. */
-        return SSL_CTX_set_default_verify_paths(ctx) == 1 ? TKS_OK : tks_fail_memory(err);
+        return load_system_authorities(ctx, err);
     }
     if (stat(ca, &info) != 0) {
         return tks_fail(err, TKS_ERR_CONFIGURATION, "cannot use ca=%.100s: %s", ca,

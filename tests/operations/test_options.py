@@ -15,7 +15,7 @@ from test_table import PRINTED, lua_classes, sources_of, text
 
 import tokenstore
 import tokenstore.asyncio
-from tokenstore import NodeToken, Session, Token, _core
+from tokenstore import NodeToken, Session, Token, _core, _oauth
 from tokenstore._types import ClientOptions
 
 # Rows that a class fills in, from options of other names.
@@ -98,9 +98,9 @@ def make(of: str, **options: Any) -> Any:
     if of == "Client":
         return _core.Client("rediss://127.0.0.1", options)
     if of == "Spike":
-        return _core.Spike(None, print, None, None, options, {}, b"")
+        return _oauth.Spike(None, print, None, None, options, {}, b"")
     if of == "Spike's HTTP":
-        return _core.Spike(None, print, None, None, {}, options, b"")
+        return _oauth.Spike(None, print, None, None, {}, options, b"")
     return MAKERS[of][0](*MAKERS[of][1:], **options)
 
 

@@ -397,6 +397,7 @@ def test_every_file_has_types() -> None:
     package = Path(tokenstore.__file__).parent
     assert (package / "py.typed").exists()
     assert (package / "_core.pyi").exists()
+    assert (package / "_oauth.pyi").exists()
 
 
 def test_what_is_exported() -> None:

@@ -30,6 +30,7 @@ HEAVY = {
     "uuid",
     "tokenstore.asyncio",
     "tokenstore.ext",
+    "tokenstore._oauth",
     "tokenstore.migrate",
     "tokenstore.web",
 }
@@ -68,3 +69,15 @@ def test_use_is_light(use: str) -> None:
 
 def test_asyncio_when_it_is_asked_for() -> None:
     assert {"asyncio", "tokenstore.asyncio"} <= modules_after("import tokenstore.asyncio")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        'tokenstore.Spike("https://spike.example", "id", "secret")',
+        'tokenstore.jwt.KeySet.from_url("https://keys.example")',
+        'tokenstore.get_token_creator(ClientId="a", ClientSecret="b", spikeURL="https://spike.example", tokenAudience="c")',
+    ],
+)
+def test_what_asks_servers_loads_curl_when_it_is_made(use: str) -> None:
+    assert "tokenstore._oauth" in modules_after(f"import tokenstore\n{use}")

@@ -8,24 +8,6 @@
 #include "py_near.h"
 #include "py_options.h"
 
-typedef struct client_object {
-    PyObject head;
-    tks_client *client;
-    PyObject *credentials; /* called for each new connection; NULL: the target has them */
-    PyObject *observer;    /* called when an operation has ended; NULL: nobody wants to know */
-    bool closed;
-} client_object;
-
-/* ---- signals -------------------------------------------------------------------------------- */
-
-bool tksp_py_check_signals(void *context) {
-    PyThreadState **thread = context;
-    PyEval_RestoreThread(*thread);
-    bool raised = PyErr_CheckSignals() != 0;
-    *thread = PyEval_SaveThread();
-    return raised;
-}
-
 /* ---- creation ------------------------------------------------------------------------------- */
 
 /* None is an option that is not given. */
@@ -71,7 +53,7 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     if (!PyArg_ParseTuple(args, "UO!|O:Client", &url, &PyDict_Type, &options, &credentials)) {
         return NULL;
     }
-    client_object *self = (client_object *)PyType_GenericAlloc(type, 0);
+    tksp_py_client *self = (tksp_py_client *)PyType_GenericAlloc(type, 0);
     if (self == NULL || !target_get(state, url, options, &target)) {
         tks_target_free(target);
         Py_XDECREF(self);
@@ -98,23 +80,7 @@ static PyObject *client_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     return tksp_py_raise(state, status, &err);
 }
 
-tks_client *tksp_py_client_get(PyObject *object) {
-    return ((client_object *)object)->client;
-}
-
 /* ---- methods -------------------------------------------------------------------------------- */
-
-bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms) {
-    double seconds;
-    tks_error err;
-    *out_ms = 0;
-    if (arg == Py_None) return true;
-    if (!tksp_py_seconds(state, arg, "timeout", &seconds)) return false;
-    tks_error_init(&err);
-    tks_status status = tks_timeout(seconds, out_ms, &err);
-    if (status != TKS_OK) tksp_py_raise(state, status, &err);
-    return status == TKS_OK;
-}
 
 PyObject *tksp_py_timeout_of(PyObject *module, PyObject *arg) {
     int64_t ms;
@@ -159,7 +125,7 @@ bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_cre
     return good;
 }
 
-static bool ask(client_object *self, const tksp_py_state *state, tks_flight *flight) {
+static bool ask(tksp_py_client *self, const tksp_py_state *state, tks_flight *flight) {
     PyObject *credentials = self->credentials;
     Py_INCREF(credentials);
     PyObject *pair = PyObject_CallFunctionObjArgs(credentials, NULL);
@@ -172,7 +138,7 @@ static bool ask(client_object *self, const tksp_py_state *state, tks_flight *fli
 }
 
 /* Runs `op` on a client with a credentials function. False with an exception, also one of that function. */
-static bool run_asking(client_object *self, const tksp_py_state *state, PyObject *object,
+static bool run_asking(tksp_py_client *self, const tksp_py_state *state, PyObject *object,
                        tks_op *op, int64_t timeout_ms) {
     tks_flight *flight = NULL;
     tks_error err = TKS_ERROR_INIT;
@@ -194,8 +160,8 @@ static bool run_asking(client_object *self, const tksp_py_state *state, PyObject
     return good && status == TKS_OK;
 }
 
-static bool run_plain(client_object *self, const tksp_py_state *state, PyObject *object, tks_op *op,
-                      int64_t timeout_ms) {
+static bool run_plain(tksp_py_client *self, const tksp_py_state *state, PyObject *object,
+                      tks_op *op, int64_t timeout_ms) {
     tks_error err;
     tks_error_init(&err);
     PyThreadState *thread = PyEval_SaveThread();
@@ -208,7 +174,7 @@ static bool run_plain(client_object *self, const tksp_py_state *state, PyObject 
 
 /* run(op, timeout=None) -> its result; a record that was found near, where there would be an op, is one already */
 static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t count) {
-    client_object *self = (client_object *)object;
+    tksp_py_client *self = (tksp_py_client *)object;
     const tksp_py_state *state = tksp_py_state_of(object);
     int64_t timeout_ms = 0;
     if (count != 1 && !tksp_py_arity("run", count, 2)) return NULL;
@@ -228,7 +194,7 @@ static PyObject *client_run(PyObject *object, PyObject *const *args, Py_ssize_t 
 
 static PyObject *client_close(PyObject *object, PyObject *unused) {
     (void)unused;
-    client_object *self = (client_object *)object;
+    tksp_py_client *self = (tksp_py_client *)object;
     self->closed = true;
     Py_BEGIN_ALLOW_THREADS tks_client_close(self->client);
     Py_END_ALLOW_THREADS Py_RETURN_NONE;
@@ -246,7 +212,7 @@ static PyObject *describe(const tks_target *target) {
 /* describe() -> the URL without user, password and options */
 static PyObject *client_describe(PyObject *object, PyObject *unused) {
     (void)unused;
-    return describe(tks_client_get_target(((client_object *)object)->client));
+    return describe(tks_client_get_target(((tksp_py_client *)object)->client));
 }
 
 static PyObject *show_target(const tks_target *t) {
@@ -284,7 +250,7 @@ static PyObject *client_target(PyObject *object, PyObject *arg) {
 
 /* refresh() -> the Op that asks for the map of the cluster, if that is due; else None */
 static PyObject *client_refresh(PyObject *object, PyObject *unused) {
-    tks_router *router = tks_client_hold_router(((client_object *)object)->client);
+    tks_router *router = tks_client_hold_router(((tksp_py_client *)object)->client);
     const tksp_py_shape plain = {NULL, NULL, NULL};
     (void)unused;
     tks_op *op = router != NULL ? tks_router_refresh(router, (int64_t)(tksp_py_now() * 1e3)) : NULL;
@@ -297,7 +263,7 @@ static PyObject *client_refresh(PyObject *object, PyObject *unused) {
 static PyObject *client_serves(PyObject *object, PyObject *arg) {
     long node = PyLong_AsLong(arg);
     if (PyErr_Occurred()) return NULL;
-    tks_router *router = tks_client_hold_router(((client_object *)object)->client);
+    tks_router *router = tks_client_hold_router(((tksp_py_client *)object)->client);
     bool serves = router == NULL || tks_router_serves(router, (int)node);
     tks_router_free(router);
     return PyBool_FromLong(serves);
@@ -307,7 +273,7 @@ static PyObject *client_serves(PyObject *object, PyObject *arg) {
 static PyObject *client_near_cache_stats(PyObject *object, PyObject *unused) {
     tks_near_stats s;
     (void)unused;
-    if (!tks_client_get_near_stats(((client_object *)object)->client, &s)) Py_RETURN_NONE;
+    if (!tks_client_get_near_stats(((tksp_py_client *)object)->client, &s)) Py_RETURN_NONE;
     return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:n,s:n,s:O,s:d}", "hits", s.hits, "misses",
                          s.misses, "invalidations", s.invalidations, "evictions", s.evictions,
                          "flushes", s.flushes, "entries", (Py_ssize_t)s.entries, "bytes",
@@ -318,26 +284,26 @@ static PyObject *client_near_cache_stats(PyObject *object, PyObject *unused) {
 /* draw_age() -> how many seconds a connection opened now may be used; inf: no limit */
 static PyObject *client_draw_age(PyObject *object, PyObject *unused) {
     (void)unused;
-    int64_t ms = tks_target_draw_age(tks_client_get_target(((client_object *)object)->client));
+    int64_t ms = tks_target_draw_age(tks_client_get_target(((tksp_py_client *)object)->client));
     return PyFloat_FromDouble(ms == INT64_MAX ? (double)INFINITY : (double)ms / 1e3);
 }
 
 static PyObject *client_closed(PyObject *object, void *unused) {
     (void)unused;
-    return PyBool_FromLong(((client_object *)object)->closed);
+    return PyBool_FromLong(((tksp_py_client *)object)->closed);
 }
 
 /* The credentials function, or None */
 static PyObject *client_credentials(PyObject *object, void *unused) {
     (void)unused;
-    PyObject *credentials = ((client_object *)object)->credentials;
+    PyObject *credentials = ((tksp_py_client *)object)->credentials;
     if (credentials == NULL) Py_RETURN_NONE;
     Py_INCREF(credentials);
     return credentials;
 }
 
 static void client_dealloc(PyObject *object) {
-    client_object *self = (client_object *)object;
+    tksp_py_client *self = (tksp_py_client *)object;
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     if (self->client != NULL) {
@@ -354,14 +320,14 @@ static void client_dealloc(PyObject *object) {
 
 static int client_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((client_object *)self)->credentials);
-    Py_VISIT(((client_object *)self)->observer);
+    Py_VISIT(((tksp_py_client *)self)->credentials);
+    Py_VISIT(((tksp_py_client *)self)->observer);
     return 0;
 }
 
 static int client_clear(PyObject *self) {
-    tksp_py_set(&((client_object *)self)->credentials, NULL);
-    tksp_py_set(&((client_object *)self)->observer, NULL);
+    tksp_py_set(&((tksp_py_client *)self)->credentials, NULL);
+    tksp_py_set(&((tksp_py_client *)self)->observer, NULL);
     return 0;
 }
 
@@ -370,12 +336,12 @@ static PyObject *client_observe(PyObject *object, PyObject *observer) {
     PyObject *started = tksp_py_measure_start(object, NULL);
     if (started == NULL) return NULL;
     Py_DECREF(started);
-    tksp_py_set(&((client_object *)object)->observer, observer != Py_None ? observer : NULL);
+    tksp_py_set(&((tksp_py_client *)object)->observer, observer != Py_None ? observer : NULL);
     Py_RETURN_NONE;
 }
 
 PyObject *tksp_py_client_observer(PyObject *object) {
-    return ((client_object *)object)->observer;
+    return ((tksp_py_client *)object)->observer;
 }
 
 static PyMethodDef client_methods[] = {
@@ -414,7 +380,7 @@ static PyType_Slot client_slots[] = {
 
 PyType_Spec tksp_py_client_spec = {
     .name = "tokenstore._core.Client",
-    .basicsize = sizeof(client_object),
+    .basicsize = sizeof(tksp_py_client),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = client_slots,
 };

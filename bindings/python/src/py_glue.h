@@ -1,4 +1,4 @@
-/* py_glue.h - shared by the files of the extension tokenstore._core.
+/* py_glue.h - shared by the files of the extension modules tokenstore._core and tokenstore._oauth.
  *
  * Purpose:   parses arguments, calls the core and converts results; contains no logic of its own. Classes,
  *            signatures and docs are in Python (../tokenstore).
@@ -41,9 +41,9 @@ typedef enum tksp_py_name {
     TKSP_PY_NAME_COUNT
 } tksp_py_name;
 
-/* The types of the extension. X is defined in X.c, as a PyType_Spec tksp_py_X_spec, and is X_type in the
+/* The types of tokenstore._core. X is defined in X.c, as a PyType_Spec tksp_py_X_spec, and is X_type in the
  * state (key and keyset: py_jwt_key.c). */
-#define TKSP_PY_TYPES(X)                                                                           \
+#define TKSP_PY_CORE_TYPES(X)                                                                      \
     X(record)                                                                                      \
     X(op)                                                                                          \
     X(client)                                                                                      \
@@ -51,13 +51,18 @@ typedef enum tksp_py_name {
     X(operation)                                                                                   \
     X(key)                                                                                         \
     X(keyset)                                                                                      \
-    X(remote_keys)                                                                                 \
-    X(spike)                                                                                       \
     X(session_events)                                                                              \
     X(call)                                                                                        \
     X(connection)                                                                                  \
     X(pool)                                                                                        \
     X(driver)
+
+/* Those of tokenstore._oauth, which needs libcurl. Of the others its state has those that it takes and returns. */
+#define TKSP_PY_OAUTH_TYPES(X)                                                                     \
+    X(remote_keys)                                                                                 \
+    X(spike)
+
+#define TKSP_PY_TYPES(X) TKSP_PY_CORE_TYPES(X) TKSP_PY_OAUTH_TYPES(X)
 
 #define TKSP_PY_DECLARE_SPEC(name) extern PyType_Spec tksp_py_##name##_spec;
 TKSP_PY_TYPES(TKSP_PY_DECLARE_SPEC)
@@ -88,13 +93,62 @@ static inline void tksp_py_set(PyObject **at, PyObject *value) {
     Py_XDECREF(old);
 }
 
+/* What both modules declare, as far as this CPython knows it: they may be imported in interpreters with a GIL of their
+ * own (not with the limited API), and each needs its GIL: without it objects are read while another thread changes
+ * them. */
+#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
+#define TKSP_PY_INTERPRETERS {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#else
+#define TKSP_PY_INTERPRETERS
+#endif
+#ifdef Py_MOD_GIL_USED
+#define TKSP_PY_GIL {Py_mod_gil, Py_MOD_GIL_USED},
+#else
+#define TKSP_PY_GIL
+#endif
+#define TKSP_PY_DECLARED TKSP_PY_INTERPRETERS TKSP_PY_GIL
+
+/* ---- py_state.c -------------------------------------------------------------------------------- */
+
+/* Makes a type and adds it to the module. 0, or -1 with an exception. */
+int tksp_py_add_type(PyObject *module, PyTypeObject **type, PyType_Spec *spec);
+
+/* m_traverse, m_clear and m_free of both modules. */
+int tksp_py_state_traverse(PyObject *module, visitproc visit, void *arg);
+int tksp_py_state_clear(PyObject *module);
+void tksp_py_state_free(void *module);
+
 /* Each initializes its part of the state. 0, or -1 with an exception. */
 int tksp_py_errors_init(tksp_py_state *state);
 int tksp_py_convert_init(tksp_py_state *state);
 int tksp_py_member_names_init(tksp_py_state *state);
 int tksp_py_driver_init(PyObject *module, tksp_py_state *state);
 
+/* ---- py_wait.c --------------------------------------------------------------------------------- */
+
+/* tks_interrupt.check; its context is the address of the PyThreadState * returned by PyEval_SaveThread.
+ * Acquires the GIL, runs pending signal handlers, and releases it. */
+bool tksp_py_check_signals(void *context);
+
+/* The timeout of one call in milliseconds: None is 0, the target's own; anything else is rounded up.
+ * TypeError, DataError. */
+bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms);
+
 /* ---- py_client.c ------------------------------------------------------------------------------- */
+
+/* A _core.Client. */
+typedef struct tksp_py_client {
+    PyObject head;
+    tks_client *client;
+    PyObject *credentials; /* called for each new connection; NULL: the target has them */
+    PyObject *observer;    /* called when an operation has ended; NULL: nobody wants to know */
+    bool closed;
+} tksp_py_client;
+
+/* The client of a _core.Client; borrowed. */
+static inline tks_client *tksp_py_client_get(PyObject *object) {
+    return ((tksp_py_client *)object)->client;
+}
 
 /* (user, password), as returned by the function credentials=; the caller clears `out`. False with an
  * exception, which contains neither. */
@@ -105,7 +159,10 @@ bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_cre
 /* Raises the exception of `status` with the message of `err`, or the general text if it has none. Keeps an
  * exception raised by a signal handler. Returns NULL. */
 PyObject *tksp_py_raise(const tksp_py_state *state, tks_status status, const tks_error *err);
-/* The same for what an operation failed with: the exception has what is known beyond the message. */
+
+/* ---- py_op_errors.c ---------------------------------------------------------------------------- */
+
+/* As tksp_py_raise, for what an operation failed with: the exception has what is known beyond the message. */
 PyObject *tksp_py_raise_of(const tksp_py_state *state, PyObject *op, tks_status status,
                            const tks_error *err);
 
@@ -230,19 +287,8 @@ PyObject *tksp_py_ping(PyObject *module, PyObject *unused);
 
 /* ---- py_client.c ------------------------------------------------------------------------------- */
 
-/* tks_interrupt.check; its context is the address of the PyThreadState * returned by PyEval_SaveThread.
- * Acquires the GIL, runs pending signal handlers, and releases it. */
-bool tksp_py_check_signals(void *context);
-
-/* The timeout of one call in milliseconds: None is 0, the target's own; anything else is rounded up.
- * TypeError, DataError. */
-bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms);
-
 /* timeout(value) -> the same in seconds, None for None. TypeError, DataError. */
 PyObject *tksp_py_timeout_of(PyObject *module, PyObject *arg);
-
-/* The client of a _core.Client; borrowed. */
-tks_client *tksp_py_client_get(PyObject *object);
 
 /* Who is told what its operations have cost; NULL: nobody. Borrowed. */
 PyObject *tksp_py_client_observer(PyObject *object);
@@ -255,11 +301,6 @@ tks_status tksp_py_client_node(PyObject *object, int node, tks_target **out);
 /* Logs the operation's notes; usually there are none. Keeps a raised exception; one raised by logging is
  * written to stderr. May run arbitrary code. */
 void tksp_py_notes_log(tks_client *client, tks_op *op);
-
-/* ---- py_spike_creator.c: a function of the module ------------------------------------------------ */
-
-/* creator_options(dict) -> dict: the result of tokenstore/spike_creator.h */
-PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
 
 /* ---- py_session_events.c: functions of the module ------------------------------------------------ */
 
@@ -309,19 +350,5 @@ PyObject *tksp_py_key_thumbprint(PyObject *module, PyObject *object);
 PyObject *tksp_py_jwt_header(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_jwt_decode(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *tksp_py_jwt_encode(PyObject *module, PyObject *const *args, Py_ssize_t count);
-
-/* ---- py_remote_keys.c --------------------------------------------------------------------------- */
-
-/* True if decode may wait for this set's keys; else False with a TypeError. */
-bool tksp_py_remote_keys_may_wait(PyObject *object);
-
-/* As tks_remote_keys_get, for a RemoteKeySet; false with an exception. *out may be NULL, as there. */
-bool tksp_py_remote_keys_get(const tksp_py_state *state, PyObject *object, uint64_t seen,
-                             bool *pending, tks_keyset **out, uint64_t *version);
-void tksp_py_remote_keys_helped(PyObject *object);
-
-PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *kwargs);
-PyObject *tksp_py_remote_keys_list(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *tksp_py_remote_keys_close(PyObject *module, PyObject *object);
 
 #endif

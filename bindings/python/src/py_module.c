@@ -3,11 +3,6 @@
 #include "py_measure.h"
 #include "tokenstore/version.h"
 
-static int add_type(PyObject *module, PyTypeObject **type, PyType_Spec *spec) {
-    *type = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
-    return *type == NULL ? -1 : PyModule_AddType(module, *type);
-}
-
 static int module_exec(PyObject *module) {
     tksp_py_state *state = PyModule_GetState(module);
     tks_error err = TKS_ERROR_INIT;
@@ -16,8 +11,8 @@ static int module_exec(PyObject *module) {
         return -1;
     }
 #define ADD(name)                                                                                  \
-    if (add_type(module, &state->name##_type, &tksp_py_##name##_spec) < 0) return -1;
-    TKSP_PY_TYPES(ADD)
+    if (tksp_py_add_type(module, &state->name##_type, &tksp_py_##name##_spec) < 0) return -1;
+    TKSP_PY_CORE_TYPES(ADD)
 #undef ADD
     if (PyModule_AddStringConstant(module, "__version__", tks_version()) < 0) return -1;
     tks_status status = tks_secret_start(&err);
@@ -28,41 +23,6 @@ static int module_exec(PyObject *module) {
     return 0;
 }
 
-static int module_traverse(PyObject *module, visitproc visit, void *arg) {
-    tksp_py_state *state = PyModule_GetState(module);
-#define VISIT(name) Py_VISIT(state->name##_type);
-    TKSP_PY_TYPES(VISIT)
-#undef VISIT
-    for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_VISIT(state->exceptions[i]);
-    Py_VISIT(state->unset);
-    Py_VISIT(state->timedelta);
-    Py_VISIT(state->namespace);
-    Py_VISIT(state->cancelled);
-    Py_VISIT(state->running_loop);
-    for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_VISIT(state->names[i]);
-    return 0;
-}
-
-static int module_clear(PyObject *module) {
-    tksp_py_state *state = PyModule_GetState(module);
-#define CLEAR(name) Py_CLEAR(state->name##_type);
-    TKSP_PY_TYPES(CLEAR)
-#undef CLEAR
-    for (size_t i = 0; i < TKS_STATUS_COUNT; i++) Py_CLEAR(state->exceptions[i]);
-    Py_CLEAR(state->unset);
-    Py_CLEAR(state->timedelta);
-    Py_CLEAR(state->namespace);
-    Py_CLEAR(state->cancelled);
-    Py_CLEAR(state->running_loop);
-    for (size_t i = 0; i < TKSP_PY_NAME_COUNT; i++) Py_CLEAR(state->names[i]);
-    tksp_py_member_names_clear(state);
-    return 0;
-}
-
-static void module_free(void *module) {
-    module_clear(module);
-}
-
 static PyMethodDef module_methods[] = {
     {"commands", tksp_py_commands, METH_VARARGS, NULL},
     {"each", tksp_py_each, METH_O, NULL},
@@ -71,7 +31,6 @@ static PyMethodDef module_methods[] = {
     {"quoted_word", tksp_py_quoted_word, METH_O, NULL},
     {"meter_bounds", tksp_py_meter_bounds, METH_NOARGS, NULL},
     {"wake", tksp_py_wake, METH_O, NULL},
-    {"creator_options", tksp_py_creator_options, METH_O, NULL},
     TKSP_PY_KEYWORDS("redis_tokens", tksp_py_redis_tokens),
     TKSP_PY_KEYWORDS("sessions", tksp_py_sessions),
     TKSP_PY_KEYWORDS("tokenstore", tksp_py_tokenstore),
@@ -82,9 +41,6 @@ static PyMethodDef module_methods[] = {
     TKSP_PY_FAST("keyset_load", tksp_py_keyset_load),
     TKSP_PY_FAST("keyset_keys", tksp_py_keyset_keys),
     TKSP_PY_FAST("key_to_jwk", tksp_py_key_to_jwk),
-    TKSP_PY_KEYWORDS("remote_keys_open", tksp_py_remote_keys_open),
-    TKSP_PY_FAST("remote_keys_list", tksp_py_remote_keys_list),
-    {"remote_keys_close", tksp_py_remote_keys_close, METH_O, NULL},
     {"key_thumbprint", tksp_py_key_thumbprint, METH_O, NULL},
     TKSP_PY_FAST("jwt_header", tksp_py_jwt_header),
     TKSP_PY_FAST("jwt_decode", tksp_py_jwt_decode),
@@ -97,10 +53,7 @@ static PyMethodDef module_methods[] = {
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, (void *)module_exec},
-#ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
-    {0, NULL},
+    TKSP_PY_DECLARED{0, NULL},
 };
 
 static struct PyModuleDef module_def = {
@@ -110,9 +63,9 @@ static struct PyModuleDef module_def = {
     .m_size = sizeof(tksp_py_state),
     .m_methods = module_methods,
     .m_slots = module_slots,
-    .m_traverse = module_traverse,
-    .m_clear = module_clear,
-    .m_free = module_free,
+    .m_traverse = tksp_py_state_traverse,
+    .m_clear = tksp_py_state_clear,
+    .m_free = tksp_py_state_free,
 };
 
 PyMODINIT_FUNC PyInit__core(void) {

@@ -1,7 +1,8 @@
-/* py_remote_keys.c - _core.RemoteKeySet: the public keys at a URL, for tokenstore.jwt.
+/* py_remote_keys.c - _oauth.RemoteKeys: the public keys at a URL, for tokenstore.jwt.
  *
  * Threads:   cached keys are read under the GIL; functions that may wait release it. */
-#include "py_glue.h"
+#include "py_jwt.h"
+#include "py_oauth.h"
 
 #include "tokenstore/remote_keys.h"
 
@@ -18,39 +19,26 @@ static remote_keys_object *self_of(PyObject *object) {
 
 /* ---- life -------------------------------------------------------------------------------------- */
 
-/* Created by remote_keys_open; calling the class would create an empty one. */
-static PyObject *refuse_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    (void)args;
-    (void)kwargs;
-    return PyErr_Format(PyExc_TypeError, "%R cannot be created directly: use KeySet.from_url",
-                        (PyObject *)type);
-}
-
-/* remote_keys_open(class, *, log, url, ca, cert, key, proxy, insecure, nonblocking, max_age_ms, max_stale_ms,
- * interval_ms, timeout_ms): texts are bytes; paths contain no NUL */
-PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static const char *const names[] = {
-        "",           "log",      "url",         "ca",         "cert",         "key",
-        "proxy",      "insecure", "nonblocking", "max_age_ms", "max_stale_ms", "interval_ms",
-        "timeout_ms", NULL};
-    const tksp_py_state *state = PyModule_GetState(module);
+/* RemoteKeys(*, log, url, ca, cert, key, proxy, insecure, nonblocking, max_age_ms, max_stale_ms, interval_ms,
+ * timeout_ms): texts are bytes; paths contain no NUL */
+static PyObject *remote_keys_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static const char *const names[] = {"log",        "url",          "ca",          "cert",
+                                        "key",        "proxy",        "insecure",    "nonblocking",
+                                        "max_age_ms", "max_stale_ms", "interval_ms", "timeout_ms",
+                                        NULL};
     tks_remote_keys_options options = TKS_REMOTE_KEYS_OPTIONS_INIT;
     tks_http_options http = {0};
     tks_error err = TKS_ERROR_INIT;
-    PyObject *type, *log;
+    PyObject *log;
     char *url;
     Py_ssize_t url_size, size;
     int insecure, nonblocking;
     long long max_age, max_stale, interval, timeout;
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "O$Oy#z#z#z#z#ppLLLL:remote_keys_open", (char **)names, &type, &log, &url,
-            &url_size, &http.ca, &size, &http.cert, &size, &http.key, &size, &http.proxy, &size,
-            &insecure, &nonblocking, &max_age, &max_stale, &interval, &timeout)) {
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$Oy#z#z#z#z#ppLLLL:RemoteKeys", (char **)names,
+                                     &log, &url, &url_size, &http.ca, &size, &http.cert, &size,
+                                     &http.key, &size, &http.proxy, &size, &insecure, &nonblocking,
+                                     &max_age, &max_stale, &interval, &timeout)) {
         return NULL;
-    }
-    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, state->remote_keys_type)) {
-        return PyErr_Format(PyExc_TypeError, "a subclass of %R is required",
-                            (PyObject *)state->remote_keys_type);
     }
     options.url = tks_bytes_of(url, (size_t)url_size);
     options.max_age_ms = max_age;
@@ -58,16 +46,14 @@ PyObject *tksp_py_remote_keys_open(PyObject *module, PyObject *args, PyObject *k
     options.interval_ms = interval;
     options.timeout_ms = timeout;
     http.insecure = insecure != 0;
-    PyObject *object = PyType_GenericAlloc((PyTypeObject *)type, 0);
+    PyObject *object = PyType_GenericAlloc(type, 0);
     if (object == NULL) return NULL;
     self_of(object)->nonblocking = nonblocking != 0;
     tksp_py_set(&self_of(object)->log, log);
     tks_status status = tks_remote_keys_new(&options, &http, &self_of(object)->keys, &err);
-    if (status != TKS_OK) {
-        Py_DECREF(object);
-        return tksp_py_raise(state, status, &err);
-    }
-    return object;
+    if (status == TKS_OK) return object;
+    Py_DECREF(object);
+    return tksp_py_raise(PyType_GetModuleState(type), status, &err);
 }
 
 static int remote_keys_traverse(PyObject *object, visitproc visit, void *arg) {
@@ -122,16 +108,10 @@ static bool log_notes(PyObject *object) {
 
 /* ---- keys -------------------------------------------------------------------------------------- */
 
-bool tksp_py_remote_keys_may_wait(PyObject *object) {
-    if (!self_of(object)->nonblocking) return true;
-    PyErr_SetString(
-        PyExc_TypeError,
-        "this key set belongs to tokenstore.asyncio: await tokenstore.asyncio.jwt.decode(…)");
-    return false;
-}
-
-bool tksp_py_remote_keys_get(const tksp_py_state *state, PyObject *object, uint64_t seen,
-                             bool *pending, tks_keyset **out, uint64_t *version) {
+/* The keys, or those newer than `seen`, a version; with `pending` it does not wait, but says that they are being
+ * fetched. False with an exception. *out is NULL if there are none newer. */
+static bool get(PyObject *object, uint64_t seen, bool *pending, tks_keyset **out,
+                uint64_t *version) {
     remote_keys_object *self = self_of(object);
     tks_error err = TKS_ERROR_INIT;
     tks_status status = TKS_OK;
@@ -145,52 +125,114 @@ bool tksp_py_remote_keys_get(const tksp_py_state *state, PyObject *object, uint6
         status = tks_remote_keys_get(self->keys, seen, &interrupt, NULL, out, version, &err);
         PyEval_RestoreThread(thread);
     }
-    if (status != TKS_OK) tksp_py_raise(state, status, &err);
+    if (status != TKS_OK) tksp_py_raise(tksp_py_state_of(object), status, &err);
     if (log_notes(object) && status == TKS_OK) return true;
     tks_keyset_free(*out);
     *out = NULL;
     return false;
 }
 
-void tksp_py_remote_keys_helped(PyObject *object) {
-    tks_remote_keys_helped(self_of(object)->keys);
-}
-
-/* The RemoteKeySet of an argument; NULL with a TypeError. */
-static PyObject *check(const tksp_py_state *state, PyObject *object) {
-    if (PyObject_TypeCheck(object, state->remote_keys_type)) return object;
-    return PyErr_Format(PyExc_TypeError, "a RemoteKeySet is required, not %R",
-                        (PyObject *)Py_TYPE(object));
-}
-
-/* remote_keys_list(keys, class, wait) -> list of Key; None: being fetched, and `wait` is false */
-PyObject *tksp_py_remote_keys_list(PyObject *module, PyObject *const *args, Py_ssize_t count) {
-    const tksp_py_state *state = PyModule_GetState(module);
+/* list(class, wait) -> list of Key; None: being fetched, and `wait` is false */
+static PyObject *remote_keys_list(PyObject *object, PyObject *const *args, Py_ssize_t count) {
     bool pending = false;
     tks_keyset *set;
     uint64_t version;
-    if (!tksp_py_arity("remote_keys_list", count, 3) || check(state, args[0]) == NULL ||
-        !tksp_py_remote_keys_get(state, args[0], 0, args[2] == Py_True ? NULL : &pending, &set,
-                                 &version)) {
+    if (!tksp_py_arity("list", count, 2) ||
+        !get(object, 0, args[1] == Py_True ? NULL : &pending, &set, &version)) {
         return NULL;
     }
     if (pending) Py_RETURN_NONE;
-    PyObject *list = tksp_py_key_list(state, args[1], set);
+    PyObject *list = tksp_py_key_list(tksp_py_state_of(object), args[0], set);
     tks_keyset_free(set);
     return list;
 }
 
-/* remote_keys_close(keys) */
-PyObject *tksp_py_remote_keys_close(PyObject *module, PyObject *object) {
-    if (check(PyModule_GetState(module), object) == NULL) return NULL;
+static PyObject *remote_keys_close(PyObject *object, PyObject *unused) {
+    (void)unused;
     Py_BEGIN_ALLOW_THREADS tks_remote_keys_close(self_of(object)->keys);
     Py_END_ALLOW_THREADS if (!log_notes(object)) return NULL;
     Py_RETURN_NONE;
 }
 
+/* ---- decode ------------------------------------------------------------------------------------- */
+
+static bool may_wait(PyObject *object) {
+    if (!self_of(object)->nonblocking) return true;
+    PyErr_SetString(
+        PyExc_TypeError,
+        "this key set belongs to tokenstore.asyncio: await tokenstore.asyncio.jwt.decode(…)");
+    return false;
+}
+
+/* `seen`: None: wait; or a version of the keys, 0 at first: returns an int
+ * while newer keys are being fetched, to pass as `seen` in the next call. */
+static PyObject *decode(PyObject *keys, PyObject *seen_arg, tksp_py_jwt_given *given) {
+    const tksp_py_state *state = tksp_py_state_of(keys);
+    bool wait = seen_arg == Py_None, pending = false, newer = false;
+    bool *const pending_at = wait ? NULL : &pending;
+    unsigned long long seen = wait ? 0 : PyLong_AsUnsignedLongLong(seen_arg);
+    tks_keyset *set = NULL;
+    uint64_t version = 0;
+    PyObject *result = NULL;
+
+    if (PyErr_Occurred() || (wait && !may_wait(keys))) return NULL;
+    if (seen != 0) {
+        if (!get(keys, seen, pending_at, &set, &version)) return NULL;
+        newer = set != NULL;
+    }
+    while (!pending) {
+        tks_error err = TKS_ERROR_INIT;
+        tks_keyset *next = NULL;
+        tks_key *const *list;
+        tks_jwt jwt;
+        if (set == NULL && (!get(keys, 0, pending_at, &set, &version) || set == NULL)) {
+            break;
+        }
+        size_t count = tks_keyset_get_keys(set, &list);
+        tks_status status = tksp_py_jwt_try(given, list, count, true, &jwt, &err);
+        if (status == TKS_OK && newer) tks_remote_keys_helped(self_of(keys)->keys);
+        if (status != TKS_OK && jwt.key_unknown && !newer && version != seen) {
+            seen = version;
+            if (!get(keys, seen, pending_at, &next, &version) || pending) {
+                break;
+            }
+        }
+        if (next == NULL) {
+            result = tksp_py_jwt_result(state, given, status, &jwt, &err);
+            break;
+        }
+        newer = true;
+        tks_keyset_free(set);
+        set = next;
+        if (!tksp_py_jwt_now(state, given->now, &given->policy.now)) break; /* time has passed */
+    }
+    tks_keyset_free(set);
+    return pending ? PyLong_FromUnsignedLongLong(seen) : result;
+}
+
+/* decode(seen, …): see decode, and the arguments of tksp_py_jwt_given_get */
+static PyObject *remote_keys_decode(PyObject *object, PyObject *const *args, Py_ssize_t count) {
+    tksp_py_jwt_given given;
+    PyObject *result = NULL;
+    if (!tksp_py_arity("decode", count, 1 + TKSP_PY_JWT_GIVEN)) return NULL;
+    if (tksp_py_jwt_given_get(tksp_py_state_of(object), args + 1, &given)) {
+        result = decode(object, args[0], &given);
+    }
+    tksp_py_jwt_given_clear(&given);
+    return result;
+}
+
+static PyMethodDef remote_keys_methods[] = {
+    TKSP_PY_FAST("decode", remote_keys_decode),
+    TKSP_PY_FAST("list", remote_keys_list),
+    {"close", remote_keys_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
 static PyType_Slot remote_keys_slots[] = {
     {Py_tp_doc, (void *)"The public keys that a server publishes at a URL."},
-    {Py_tp_new, (void *)refuse_new},
+    {Py_tp_new, (void *)remote_keys_new},
+    {Py_tp_methods, remote_keys_methods},
     {Py_tp_traverse, (void *)remote_keys_traverse},
     {Py_tp_clear, (void *)remote_keys_clear},
     {Py_tp_dealloc, (void *)remote_keys_dealloc},
@@ -198,8 +240,8 @@ static PyType_Slot remote_keys_slots[] = {
 };
 
 PyType_Spec tksp_py_remote_keys_spec = {
-    .name = "tokenstore._core.RemoteKeySet",
+    .name = "tokenstore._oauth.RemoteKeys",
     .basicsize = sizeof(remote_keys_object),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_BASETYPE,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = remote_keys_slots,
 };

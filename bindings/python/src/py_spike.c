@@ -1,8 +1,8 @@
-/* py_spike.c - _core.Spike: access tokens by client credentials.
+/* py_spike.c - _oauth.Spike: access tokens by client credentials.
  *
  * Lifecycle: holds the _core.Client that it keeps tokens in, if any, so that it outlives the driver.
  * Threads:   a token in memory is handed out under the GIL; whatever may wait lets go of it. */
-#include "py_spike.h"
+#include "py_oauth.h"
 
 typedef struct spike_object {
     PyObject head;
@@ -20,7 +20,7 @@ static PyObject *new_ref(PyObject *object) {
 
 /* ---- making --------------------------------------------------------------------------------- */
 
-/* (redis, log, ask, client_key, options, http, faults): see py_spike.h */
+/* (redis, log, ask, client_key, options, http, faults): see py_oauth.h */
 static PyObject *spike_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     (void)kwargs;
     const tksp_py_state *state = PyType_GetModuleState(type);
@@ -492,7 +492,7 @@ static PyType_Slot spike_slots[] = {
 };
 
 PyType_Spec tksp_py_spike_spec = {
-    .name = "tokenstore._core.Spike",
+    .name = "tokenstore._oauth.Spike",
     .basicsize = sizeof(spike_object),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = spike_slots,

@@ -1,5 +1,5 @@
 /* py_spike_creator.c - the options of get_token_creator. */
-#include "py_glue.h"
+#include "py_oauth.h"
 
 #include "tokenstore/spike_creator.h"
 

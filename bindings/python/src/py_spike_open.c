@@ -1,6 +1,6 @@
-/* py_spike_open.c - what is behind a _core.Spike, made of its options. */
+/* py_spike_open.c - what is behind a _oauth.Spike, made of its options. */
+#include "py_oauth.h"
 #include "py_options.h"
-#include "py_spike.h"
 
 tks_spike_client *tksp_py_spike_open(const tksp_py_state *state, const tksp_py_spike_args *in) {
     tksp_py_options options = {.held = NULL}, http = {.held = NULL};

@@ -1,7 +1,7 @@
 """The extension: storage of values, operations and the blocking driver. Private."""
 
 from asyncio import AbstractEventLoop
-from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextvars import Context
 from typing import Any, Generic, NoReturn, TypedDict, TypeVar, final, type_check_only
 
@@ -391,43 +391,20 @@ class KeySet:
     def skipped(self) -> int: ...
     def __len__(self) -> int: ...
 
-@disjoint_base
-class RemoteKeySet: ...
-
 _Key = TypeVar("_Key", bound=Key)
-_RemoteKeySet = TypeVar("_RemoteKeySet", bound=RemoteKeySet)
 _KeySet = TypeVar("_KeySet", bound=KeySet)
 
 def key_load(
     cls: type[_Key], kind: str, value: Any, kid: str | None, algorithm: str | None, password: Any, /
 ) -> _Key: ...
-def remote_keys_open(
-    cls: type[_RemoteKeySet],
-    /,
-    *,
-    log: Callable[[str, str], object],
-    url: bytes,
-    ca: bytes | None,
-    cert: bytes | None,
-    key: bytes | None,
-    proxy: bytes | None,
-    insecure: bool,
-    nonblocking: bool,
-    max_age_ms: int,
-    max_stale_ms: int,
-    interval_ms: int,
-    timeout_ms: int,
-) -> _RemoteKeySet: ...
-def remote_keys_list(keys: RemoteKeySet, cls: type[_Key], wait: bool, /) -> list[_Key] | None: ...
-def remote_keys_close(keys: RemoteKeySet, /) -> None: ...
 def key_to_jwk(key: Key, private: bool, /) -> dict[str, str]: ...
 def key_thumbprint(key: Key, /) -> str: ...
 def keyset_load(cls: type[_KeySet], value: Any, /) -> _KeySet: ...
 def keyset_keys(keyset: KeySet, cls: type[_Key], /) -> list[_Key]: ...
 def jwt_header(token: Any, max_size: int | None, /) -> dict[str, Any]: ...
 def jwt_decode(
-    token: Any,
     key: Any,
+    token: Any,
     algorithms: Any,
     audience: Any,
     issuer: Any,
@@ -439,7 +416,6 @@ def jwt_decode(
     complete: bool,
     any_audience: bool,
     verify_exp: bool,
-    seen: int | None,
     /,
 ) -> Any: ...
 def jwt_encode(
@@ -450,43 +426,6 @@ def jwt_encode(
     max_size: int | None,
     /,
 ) -> str: ...
-
-_Texts = Text | Sequence[str] | None
-
-@final
-class Spike:
-    def __new__(
-        cls,
-        redis: Client | None,
-        log: Callable[[str, str], object],
-        ask: Callable[[], Text] | None,
-        client_key: Key | None,
-        options: dict[str, Any],
-        http: dict[str, Any],
-        faults: bytes,
-        /,
-    ) -> Spike: ...
-    def get(
-        self,
-        audience: Text | None = None,
-        /,
-        *,
-        scope: _Texts = None,
-        resource: _Texts = None,
-        timeout: Duration | None = None,
-    ) -> str: ...
-    def peek(self, audience: Text | None, scope: _Texts, resource: _Texts, /) -> str | None: ...
-    def wants(self, audience: Text | None, scope: _Texts, resource: _Texts, /) -> bool: ...
-    def renew(
-        self, given: Text, audience: Text | None, scope: _Texts, resource: _Texts, /
-    ) -> None: ...
-    def abandon(self, audience: Text | None, scope: _Texts, resource: _Texts, /) -> None: ...
-    def invalidate(
-        self, token: Text, audience: Text | None, scope: _Texts, resource: _Texts, /
-    ) -> None: ...
-    def initialize(self) -> None: ...
-    def is_initialized(self) -> bool: ...
-    def close(self) -> None: ...
 
 @final
 class SessionEvents:
@@ -506,4 +445,3 @@ class SessionEvents:
 def session_channels(db: int, /) -> list[str]: ...
 def session_event(channel: bytes, key: bytes, db: int, /) -> tuple[str, str, str] | None: ...
 def session_notify() -> Op[bool]: ...
-def creator_options(options: dict[str, Any], /) -> dict[str, Any]: ...

@@ -24,7 +24,7 @@ import functools
 import os
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Union
 
 from tokenstore import _core, _log, _options
 from tokenstore._closing import Closing
@@ -33,6 +33,8 @@ from tokenstore.errors import ConfigurationError, DataError, ExpiredTokenError, 
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from tokenstore import _oauth
 
 __all__ = [
     "ANY",
@@ -133,7 +135,7 @@ class KeySet(_core.KeySet):
     @classmethod
     def from_url(cls, url: str, **options: Any) -> RemoteKeySet:
         """The keys published at ``url``: see :class:`RemoteKeySet`."""
-        return open_remote(RemoteKeySet, False, url, **options)
+        return RemoteKeySet._open(False, url, **options)
 
     def __iter__(self) -> Iterator[Key]:
         return iter(_core.keyset_keys(self, Key))
@@ -151,7 +153,89 @@ class KeySet(_core.KeySet):
         raise TypeError("a KeySet cannot be pickled: pass its JWKS instead")
 
 
-class RemoteKeySet(_core.RemoteKeySet, Closing):
+def _ms(name: str, given: Duration) -> int:
+    """An invalid number of seconds becomes -1, which the core rejects."""
+    value = _options.seconds(name, given)
+    if value is None:
+        raise TypeError(f"{name} must be seconds or a timedelta, not NoneType")
+    return round(value * 1000) if 0 <= value <= 1e10 else -1
+
+
+def _path(name: str, given: Any) -> bytes | None:
+    value = _options.path(name, given)
+    if value is not None and "\0" in value:
+        raise ConfigurationError(f"{name} contains a NUL byte")
+    return None if value is None else os.fsencode(value)
+
+
+class RemoteKeys:
+    """Private: what ``RemoteKeySet`` has in common with that of ``tokenstore.asyncio.jwt``."""
+
+    __slots__ = ("_core",)
+
+    _core: _oauth.RemoteKeys
+
+    def __init__(self) -> None:
+        raise TypeError(f"{type(self).__name__} cannot be created directly: use KeySet.from_url")
+
+    @classmethod
+    def _open(
+        cls,
+        nonblocking: bool,
+        url: str,
+        *,
+        max_age: Duration = 600,
+        max_stale: Duration = 3600,
+        min_interval: Duration = 10,
+        timeout: Duration = 5,
+        ca: str | os.PathLike[str] | None = None,
+        cert: str | os.PathLike[str] | None = None,
+        key: str | os.PathLike[str] | None = None,
+        proxy: str | None = None,
+        verify: bool = True,
+        logger: _log.Logger | None = None,
+    ) -> Self:
+        from tokenstore import _oauth  # here, because it loads libcurl
+
+        text = _options.text("url", url)
+        if text is None:
+            raise TypeError("url must be str, not NoneType")
+        chosen = _log.logger_of(logger, "tokenstore.jwt")
+        self = cls.__new__(cls)
+        self._core = _oauth.RemoteKeys(
+            log=functools.partial(_log.write, chosen),
+            url=text.encode("utf-8", "surrogateescape"),
+            ca=_path("ca", ca),
+            cert=_path("cert", cert),
+            key=_path("key", key),
+            proxy=_path("proxy", proxy),
+            insecure=not _options.flag("verify", verify),
+            nonblocking=nonblocking,
+            max_age_ms=_ms("max_age", max_age),
+            max_stale_ms=_ms("max_stale", max_stale),
+            interval_ms=_ms("min_interval", min_interval),
+            timeout_ms=_ms("timeout", timeout),
+        )
+        if not verify:
+            chosen.warning(
+                "the server of the keys is not verified: an attacker on the network can replace them"
+            )
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __copy__(self) -> Self:
+        return self  # it owns resources that cannot be duplicated
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a RemoteKeySet cannot be pickled: pass its URL instead")
+
+
+class RemoteKeySet(RemoteKeys, Closing):
     """The public keys at a URL, a JWKS or PEM; fetched when first needed.
 
     Created by ``KeySet.from_url(url, …)``, and passed to ``decode`` like any key set. Threads may share it.
@@ -178,82 +262,11 @@ class RemoteKeySet(_core.RemoteKeySet, Closing):
 
     def __iter__(self) -> Iterator[Key]:
         """The current keys, fetched if there are none."""
-        return iter(_core.remote_keys_list(self, Key, True) or ())
+        return iter(self._core.list(Key, True) or ())
 
     def close(self) -> None:
         """Cancel a fetch in progress; ``decode`` raises from now on. May be called twice."""
-        _core.remote_keys_close(self)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}>"
-
-    def __copy__(self) -> Self:
-        return self  # it owns resources that cannot be duplicated
-
-    def __deepcopy__(self, memo: object) -> Self:
-        return self
-
-    def __reduce__(self) -> Any:
-        raise TypeError("a RemoteKeySet cannot be pickled: pass its URL instead")
-
-
-def _ms(name: str, given: Duration) -> int:
-    """An invalid number of seconds becomes -1, which the core rejects."""
-    value = _options.seconds(name, given)
-    if value is None:
-        raise TypeError(f"{name} must be seconds or a timedelta, not NoneType")
-    return round(value * 1000) if 0 <= value <= 1e10 else -1
-
-
-def _path(name: str, given: Any) -> bytes | None:
-    value = _options.path(name, given)
-    if value is not None and "\0" in value:
-        raise ConfigurationError(f"{name} contains a NUL byte")
-    return None if value is None else os.fsencode(value)
-
-
-_Remote = TypeVar("_Remote", bound=_core.RemoteKeySet)
-
-
-def open_remote(
-    cls: type[_Remote],
-    nonblocking: bool,
-    url: str,
-    *,
-    max_age: Duration = 600,
-    max_stale: Duration = 3600,
-    min_interval: Duration = 10,
-    timeout: Duration = 5,
-    ca: str | os.PathLike[str] | None = None,
-    cert: str | os.PathLike[str] | None = None,
-    key: str | os.PathLike[str] | None = None,
-    proxy: str | None = None,
-    verify: bool = True,
-    logger: _log.Logger | None = None,
-) -> _Remote:
-    """Private: ``from_url`` of both modules."""
-    text = _options.text("url", url)
-    if text is None:
-        raise TypeError("url must be str, not NoneType")
-    chosen = _log.logger_of(logger, "tokenstore.jwt")
-    keys = _core.remote_keys_open(
-        cls,
-        log=functools.partial(_log.write, chosen),
-        url=text.encode("utf-8", "surrogateescape"),
-        ca=_path("ca", ca),
-        cert=_path("cert", cert),
-        key=_path("key", key),
-        proxy=_path("proxy", proxy),
-        insecure=not _options.flag("verify", verify),
-        nonblocking=nonblocking,
-        max_age_ms=_ms("max_age", max_age),
-        max_stale_ms=_ms("max_stale", max_stale),
-        interval_ms=_ms("min_interval", min_interval),
-        timeout_ms=_ms("timeout", timeout),
-    )
-    if not verify:
-        chosen.warning("the server of the keys is not verified: an attacker on the network can replace them")
-    return keys
+        self._core.close()
 
 
 Keys = Union[Key, KeySet, RemoteKeySet, "list[Key]", "tuple[Key, ...]"]
@@ -278,6 +291,13 @@ class Decoded(NamedTuple):
 
     header: dict[str, Any]
     claims: dict[str, Any]
+
+
+def decode_with(seen: int | None, key: Any, *given: Any) -> Any:
+    """Private: with the arguments of ``_core.jwt_decode``. ``seen`` is for keys at a URL: None waits for them."""
+    if isinstance(key, RemoteKeys):
+        return key._core.decode(seen, *given)
+    return _core.jwt_decode(key, *given)
 
 
 def decode(
@@ -308,9 +328,10 @@ def decode(
     Raises ExpiredTokenError if only ``exp`` is wrong, InvalidTokenError if anything else is, ConfigurationError
     for invalid arguments, whatever the token.
     """
-    claims: dict[str, Any] = _core.jwt_decode(
-        token,
+    claims: dict[str, Any] = decode_with(
+        None,
         key,
+        token,
         algorithms,
         None if audience is ANY else audience,
         issuer,
@@ -322,7 +343,6 @@ def decode(
         False,
         audience is ANY,
         verify_exp,
-        None,
     )
     return claims
 
@@ -342,9 +362,10 @@ def decode_complete(
 ) -> Decoded:
     """As ``decode``, including the header: ``Decoded(header, claims)``."""
     return Decoded(
-        *_core.jwt_decode(
-            token,
+        *decode_with(
+            None,
             key,
+            token,
             algorithms,
             None if audience is ANY else audience,
             issuer,
@@ -356,7 +377,6 @@ def decode_complete(
             True,
             audience is ANY,
             verify_exp,
-            None,
         )
     )
 

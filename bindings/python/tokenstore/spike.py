@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstore import _core, _log, _options
+from tokenstore import _log, _options
 from tokenstore._closing import Closing
 from tokenstore._log import Logger as Logger
 from tokenstore._spike_options import (
@@ -169,6 +169,8 @@ class Spike(Closing):
         issuer: str | None = None,
         discovery: bool = False,
     ) -> None:
+        from tokenstore import _oauth  # here, because it loads libcurl
+
         for name, value in (("url", url), ("client_id", client_id), ("token_key_prefix", token_key_prefix)):
             if _options.text(name, value) is None:
                 raise TypeError(f"{name} must be str, not NoneType")
@@ -241,7 +243,7 @@ class Spike(Closing):
         self._owns_client = isinstance(redis, str)
         self._url = url
         try:
-            self._core = _core.Spike(
+            self._core = _oauth.Spike(
                 self._client._core if self._client is not None else None,
                 self._log,
                 self._asking(given.ask),
@@ -379,12 +381,14 @@ def spike_options(
     options: Mapping[str, Any] | None, more: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str]:
     """Converts the arguments of :func:`get_token_creator` to those of :class:`Spike` and the audience."""
+    from tokenstore import _oauth
+
     given = dict(options or {})
     for name, value in more.items():
         if name in given:
             raise ConfigurationError(f"{name} is given twice, in the mapping and as a keyword")
         given[name] = value
-    o = _core.creator_options(given)
+    o = _oauth.creator_options(given)
     host = o["redis_host"]
     arguments = {
         "url": o["token_url"].split("?")[0],

@@ -18,7 +18,6 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from typing import Any, Callable
 
-from tokenstore import _core
 from tokenstore._closing import AsyncClosing
 from tokenstore._types import Presented, Text
 from tokenstore.jwt import (
@@ -31,10 +30,11 @@ from tokenstore.jwt import (
     InvalidTokenError,
     Key,
     Keys,
+    RemoteKeys,
     Seconds,
+    decode_with,
     encode,
     get_unverified_header,
-    open_remote,
 )
 from tokenstore.jwt import KeySet as _KeySet
 from tokenstore.jwt import RemoteKeySet as _RemoteKeySet
@@ -66,10 +66,10 @@ class KeySet(_KeySet):
     @classmethod
     def from_url(cls, url: str, **options: Any) -> RemoteKeySet:  # type: ignore[override]
         """The keys published at ``url``: see :class:`RemoteKeySet`."""
-        return open_remote(RemoteKeySet, True, url, **options)
+        return RemoteKeySet._open(True, url, **options)
 
 
-class RemoteKeySet(_core.RemoteKeySet, AsyncClosing):
+class RemoteKeySet(RemoteKeys, AsyncClosing):
     __doc__ = _RemoteKeySet.__doc__
 
     __slots__ = ()
@@ -77,7 +77,7 @@ class RemoteKeySet(_core.RemoteKeySet, AsyncClosing):
     async def __aiter__(self) -> AsyncIterator[Key]:
         """The current keys, fetched if there are none."""
         pause = _FIRST
-        while (keys := _core.remote_keys_list(self, Key, False)) is None:
+        while (keys := self._core.list(Key, False)) is None:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST)
         for key in keys:
@@ -85,14 +85,10 @@ class RemoteKeySet(_core.RemoteKeySet, AsyncClosing):
 
     async def aclose(self) -> None:
         """Cancel a fetch in progress; ``decode`` raises from now on. May be called twice."""
-        await asyncio.get_running_loop().run_in_executor(None, _core.remote_keys_close, self)
+        await asyncio.get_running_loop().run_in_executor(None, self._core.close)
 
     def __repr__(self) -> str:
         return "<tokenstore.asyncio.jwt.RemoteKeySet>"
-
-    __copy__ = _RemoteKeySet.__copy__
-    __deepcopy__ = _RemoteKeySet.__deepcopy__
-    __reduce__ = _RemoteKeySet.__reduce__
 
 
 async def _decode(decode: Callable[[int], Any]) -> Any:
@@ -120,9 +116,10 @@ async def decode(
 ) -> dict[str, Any]:
     """As :func:`tokenstore.jwt.decode`. It waits only if keys must be fetched."""
     claims: dict[str, Any] = await _decode(
-        lambda seen: _core.jwt_decode(
-            token,
+        lambda seen: decode_with(
+            seen,
             key,
+            token,
             algorithms,
             None if audience is ANY else audience,
             issuer,
@@ -134,7 +131,6 @@ async def decode(
             False,
             audience is ANY,
             verify_exp,
-            seen,
         )
     )
     return claims
@@ -155,9 +151,10 @@ async def decode_complete(
 ) -> Decoded:
     """As ``decode``, including the header: ``Decoded(header, claims)``."""
     both = await _decode(
-        lambda seen: _core.jwt_decode(
-            token,
+        lambda seen: decode_with(
+            seen,
             key,
+            token,
             algorithms,
             None if audience is ANY else audience,
             issuer,
@@ -169,7 +166,6 @@ async def decode_complete(
             True,
             audience is ANY,
             verify_exp,
-            seen,
         )
     )
     return Decoded(*both)

@@ -1,11 +1,12 @@
-/* py_spike.h - the arguments of _core.Spike. */
-#ifndef TKSP_PY_SPIKE_H
-#define TKSP_PY_SPIKE_H
+/* py_oauth.h - shared by the files of tokenstore._oauth. */
+#ifndef TKSP_PY_OAUTH_H
+#define TKSP_PY_OAUTH_H
 
 #include "py_glue.h"
+#include "tokenstore/remote_keys.h"
 #include "tokenstore/spike_client.h"
 
-/* Borrowed. */
+/* The arguments of _oauth.Spike; borrowed. */
 typedef struct tksp_py_spike_args {
     PyObject *redis;   /* a _core.Client, or None */
     PyObject *log;     /* log(level, text) */
@@ -18,5 +19,8 @@ typedef struct tksp_py_spike_args {
 
 /* NULL with an exception. */
 tks_spike_client *tksp_py_spike_open(const tksp_py_state *state, const tksp_py_spike_args *in);
+
+/* creator_options(dict) -> dict: the result of tokenstore/spike_creator.h. A function of the module. */
+PyObject *tksp_py_creator_options(PyObject *module, PyObject *options);
 
 #endif
