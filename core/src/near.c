@@ -199,24 +199,30 @@ static tksp_near_key *want_key(tks_near *near, link *l, int node, tksp_near_name
     return told;
 }
 
+/* As tksp_near_put, while the link is open. */
+static void put(tks_near *near, tksp_near_ticket ticket, int node, tks_bytes key, tks_bytes field,
+                const tksp_near_record *record) {
+    link *l = link_of(near, node);
+    tksp_near_name name = name_of(near, key);
+    tksp_near_key *told = near->by_key ? want_key(near, l, node, name) : NULL;
+    if ((near->by_key && told == NULL) ||
+        l->since_ms >= ticket.asked_ms || /* perhaps in the same millisecond, and before */
+        *generation_of(near, name.hash) != ticket.generation) {
+        return;
+    }
+    tksp_near_entry *entry = tksp_near_table_put(&near->table, key, field, record->text);
+    if (entry == NULL) return;
+    if (told != NULL) tksp_near_keys_hold(&near->keys, told);
+    entry->node = node;
+    entry->opening = l->opening;
+    entry->ends_ms = record->ends_ms;
+    entry->ahead_ms = record->clock_ms - ticket.asked_ms + ROUNDING_MS;
+}
+
 void tksp_near_put(tks_near *near, tksp_near_ticket ticket, int node, tks_bytes key,
                    tks_bytes field, const tksp_near_record *record) {
     take_lock(near);
-    link *l = link_of(near, node);
-    tksp_near_name name = name_of(near, key);
-    tksp_near_key *told = near->by_key && l->open ? want_key(near, l, node, name) : NULL;
-    if (l->open && (told != NULL || !near->by_key) &&
-        l->since_ms < ticket.asked_ms && /* not in the same millisecond */
-        *generation_of(near, name.hash) == ticket.generation) {
-        tksp_near_entry *entry = tksp_near_table_put(&near->table, key, field, record->text);
-        if (entry != NULL) {
-            if (told != NULL) tksp_near_keys_hold(&near->keys, told);
-            entry->node = node;
-            entry->opening = l->opening;
-            entry->ends_ms = record->ends_ms;
-            entry->ahead_ms = record->clock_ms - ticket.asked_ms + ROUNDING_MS;
-        }
-    }
+    if (link_of(near, node)->open) put(near, ticket, node, key, field, record);
     drop_lock(near);
 }
 
@@ -379,7 +385,7 @@ void tks_near_prove(tks_near *near, const tks_router *router, int node, int64_t 
     }
     take_lock(near);
     link *l = link_of(near, node);
-    if (l->open && l->proven_ms < proven_ms) l->proven_ms = proven_ms;
+    if (l->proven_ms < proven_ms) l->proven_ms = proven_ms;
     drop_lock(near);
 }
 

@@ -133,6 +133,20 @@ TEST(near_counts_nothing_from_before_a_gap) {
     tks_near_free(near);
 }
 
+/* It tells of the prefixes that were wanted when it asked for them, and another one is wanted meanwhile. */
+TEST(near_keeps_nothing_by_a_link_that_is_late) {
+    tks_near *near = near_new(10);
+    unsigned asked = tks_near_get_version(near);
+    tksp_near_want(near, TKS_LITERAL("ts"));
+    tks_near_open(near, SERVER, asked, BEGAN_MS - 1);
+    put(near, KEY, FIELD, "one", 0);
+    CHECK(!holds(near, KEY, FIELD, "", BEGAN_MS));
+    tks_near_open(near, SERVER, tks_near_get_version(near), BEGAN_MS - 1);
+    put(near, KEY, FIELD, "one", 0);
+    CHECK(holds(near, KEY, FIELD, "one", BEGAN_MS));
+    tks_near_free(near);
+}
+
 /* The link is silent: nothing counts until it is proved alive, and then all does that it did not take back. */
 TEST(near_serves_nothing_staler_than_its_limit) {
     tks_near *near = near_open(10);

@@ -83,7 +83,8 @@ end
 test("each caller gets its own", function()
   local tokens, _, prefix = store_with_token()
   local sessions = assert(tokenstore.Sessions { redis = tokens.client, prefix = prefix })
-  local data = { n = 1, list = tokenstore.array { 1, { deep = tokenstore.array {} } }, no = tokenstore.null }
+  local list = tokenstore.array { 1, { deep = tokenstore.array {} } }
+  local data = { n = 1, list = list, no = tokenstore.null, off = false }
   local new = { app = "web", owner_id = "bob", data = data, idle = 60, duration = 600 }
   local token = assert(sessions:create(new))
   local function get()
@@ -109,6 +110,28 @@ test("each caller gets its own", function()
   assert(sessions:update { app = "web", token = token, data = { n = 3 } })
   equal(get().data.n, 3)
   assert(tokens:get { app = "web", type = "session", token = token })
+  tokens.client:close()
+end)
+
+-- Only another program's record has one.
+test("an integer that this Lua cannot represent", function()
+  local tokens, token, prefix = store_with_token()
+  local function get()
+    return assert(tokens:get { app = "web", type = "login", token = token })
+  end
+  local other = harness.store { prefix = prefix }
+  local id = get().id
+  for _, key in ipairs(harness.keys(other.client, prefix .. ":*")) do
+    local text = other.client:execute("TYPE", key) == "hash" and other.client:execute("HGET", key, id)
+    if text then
+      other.client:execute("HSET", key, id, (text:gsub('{"n":1}', '{"n":281674916028284930281,"m":[2]}')))
+    end
+  end
+  eventually(function()
+    local before = tokens.client:near_cache_stats().hits
+    return get().data.m and get() and get() and tokens.client:near_cache_stats().hits == before + 3
+  end)
+  equal({ tostring(get().data.n), get().data.m[1] }, { "281674916028284930281", 2 })
   tokens.client:close()
 end)
 
@@ -142,7 +165,7 @@ test("what is kept is freed", function()
       assert(tokens:update { app = "web", type = "login", token = token, data = { n = 1 } })
       eventually(function()
         assert(tokens:get { app = "web", type = "login", token = token })
-        local view = find_near(tokens._store, tokens._near, "web", "login", token)
+        local view = find_near(tokens._store, "web", "login", token)
         kept[view or {}] = view ~= nil
         return view
       end)

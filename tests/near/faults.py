@@ -1,7 +1,7 @@
 """What near caches serve while something breaks: a row of a table for each fault. Exit status 1 if anything was stale, came
 back late, or was left.
 
-usage: faults.py [FAULT…] [--rounds N] [--seed N]
+usage: faults.py [FAULT…] [--rounds N] [--reads N] [--seed N]
 
 near_cache_staleness is 0.1 s, on clusters and behind Sentinels 0.5 s.
 """
@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "nginx"))
 from clusters import running_cluster
 from proxy import Proxy
 from readers import Readers
-from rounds import END, Scene, Totals, nothing, one_round
+from rounds import END, TOKENS, Scene, Totals, nothing, one_round
 from sentinels import running_sentinels
 from servers import running
 from several import OF_CLUSTERS, SEVERAL
@@ -30,10 +30,12 @@ from single import ENDING, PROXIED, SINGLE
 from tokenstore import RedisTokens
 
 FAULTS = {**SINGLE, **SEVERAL}
+READS = 8000
+"""In a second by each reader, at most."""
 
 
 @contextmanager
-def scene_of(fault: str, seed: int) -> Iterator[tuple[Scene, RedisTokens]]:
+def scene_of(fault: str, seed: int, reads: int) -> Iterator[tuple[Scene, RedisTokens]]:
     with ExitStack() as stack:
         scene = Scene(None, None, random.Random(seed))
         timeout = 0.5  # of a reader's call, and of a PING on its link
@@ -49,14 +51,15 @@ def scene_of(fault: str, seed: int) -> Iterator[tuple[Scene, RedisTokens]]:
             scene.proxy = Proxy(scene.server)
             stack.callback(scene.proxy.close)
         url = scene.proxy.url if scene.proxy else scene.server.url
-        scene.readers = Readers(url, scene.staleness, timeout, servers=6 if fault in SEVERAL else 1)
+        servers = 6 if fault in SEVERAL else 1
+        scene.readers = Readers(url, scene.staleness, timeout, TOKENS / reads, servers)
         stack.callback(scene.readers.close)
         yield scene, stack.enter_context(RedisTokens(scene.server.url, timeout=20))
 
 
-def run(fault: str, rounds: int, seed: int = 0) -> Totals:
+def run(fault: str, rounds: int, seed: int = 0, reads: int = READS) -> Totals:
     totals = Totals(fault)
-    with scene_of(fault, seed) as (scene, tokens):
+    with scene_of(fault, seed, reads) as (scene, tokens):
         one_round(Totals("first"), nothing, scene, tokens)  # what a process makes once stays
         for _ in range(rounds):
             one_round(totals, FAULTS[fault], scene, tokens)
@@ -69,6 +72,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("fault", nargs="*", metavar="FAULT", help=", ".join(FAULTS))
     parser.add_argument("--rounds", type=int, default=1000)
+    parser.add_argument("--reads", type=int, default=READS, help=f"in a second by each reader, at most ({READS})")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 10**6)
     a = parser.parse_args()
     if unknown := set(a.fault) - FAULTS.keys():
@@ -76,7 +80,7 @@ def main() -> int:
     print(f"seed {a.seed}\n\n{Totals.HEAD}", flush=True)
     bad = False
     for fault in a.fault or FAULTS:
-        totals = run(fault, a.rounds, a.seed)
+        totals = run(fault, a.rounds, a.seed, a.reads)
         print(totals.row(), flush=True)
         for line in totals.wrong[:20]:
             print(f"  {line}", file=sys.stderr)

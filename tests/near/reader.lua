@@ -1,11 +1,11 @@
--- A reader, as reader.py, in LuaJIT. usage: reader.lua TRACKING STALENESS TIMEOUT URL
+-- A reader, as reader.py, in LuaJIT. usage: reader.lua TRACKING STALENESS TIMEOUT PAUSE URL
 
 package.path = arg[0]:match "^(.*)/" .. "/?.lua;" .. package.path
 
 local ffi = require "ffi"
 local reading = require "reading"
 
-local PAUSE = 1 -- ms
+local PAUSE = arg[4] * 1000 -- ms
 
 ffi.cdef [[
   struct pollfd { int fd; short events; short revents; };
@@ -19,7 +19,7 @@ local function has_line(ms)
 end
 
 local reader = reading.new {
-  redis = arg[4], near_cache = 1000, near_cache_tracking = arg[1],
+  redis = arg[5], near_cache = 1000, near_cache_tracking = arg[1],
   near_cache_staleness = tonumber(arg[2]), timeout = tonumber(arg[3]),
 }
 

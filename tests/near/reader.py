@@ -1,10 +1,12 @@
 """A process that reads tokens from its near cache all the time, and notes when each was last found as it was at first ({"n": 1}).
 
-usage: reader.py blocking|asyncio TRACKING STALENESS TIMEOUT URL
+usage: reader.py blocking|asyncio TRACKING STALENESS TIMEOUT PAUSE URL
+
+It rests PAUSE seconds after it has read all.
 
 Its stdin, a line each, and the answer:
 
-    begin TOKEN…   opens a client; "ready" once a whole turn was answered from memory
+    begin TOKEN…   opens a client; "ready" once a whole turn was answered from memory, but for tokens that have ended
     again TOKEN    reads this one, too; "near", and when it was first answered from memory
     fork           a child reads them with the same client; "forked"
     end            closes the client; JSON: `last`, a time for each token, or 0; `reads`, `hits`, `errors`
@@ -26,7 +28,6 @@ import tokenstore
 import tokenstore.asyncio
 
 A, T = "app", "web"
-PAUSE = 0.001
 
 
 class Reading:
@@ -35,11 +36,12 @@ class Reading:
     def __init__(self, tokens: list[str]) -> None:
         self.tokens = tokens
         self.last = [0.0] * len(tokens)
-        self.reads = self.errors = 0
+        self.reads = self.errors = self.absent = 0
         self.child: tuple[int, int, int] | None = None
 
     def note(self, i: int, began: float, found: Any) -> None:
         self.reads += 1
+        self.absent += found is None
         if found is not None and found.data["n"] == 1:
             self.last[i] = max(self.last[i], began)
 
@@ -54,8 +56,8 @@ class Reading:
 
 
 class Reader:
-    def __init__(self, package: Any, url: str, options: dict[str, Any]) -> None:
-        self._package, self._url, self._options = package, url, options
+    def __init__(self, package: Any, url: str, options: dict[str, Any], pause: float) -> None:
+        self._package, self._url, self._options, self.pause = package, url, options, pause
         self.waits = package is not tokenstore
         self.client: Any = None
 
@@ -78,15 +80,15 @@ class Reader:
         return self.hits() > before
 
     async def turn(self) -> bool:
-        """Reads all; with asyncio all at once, but for the last. Was that from memory?"""
-        before, last = self.hits(), len(self.now.tokens) - 1
+        """Reads all; with asyncio all at once, but for the last. Was that from memory, where there is a token?"""
+        before, last = self.hits() + self.now.absent, len(self.now.tokens) - 1
         if self.waits:
             await asyncio.gather(*(self._get(i) for i in range(last)))
         else:
             for i in range(last):
                 await self._get(i)
         self.last_is_near = await self._get(last)
-        return self.hits() >= before + last + 1
+        return self.hits() + self.now.absent >= before + last + 1
 
     async def close(self) -> dict[str, Any]:
         hits = self.hits()
@@ -114,7 +116,7 @@ class Reader:
 
     def _read_in_child(self, orders: int) -> None:
         self.now = Reading(self.now.tokens)
-        while not select.select([orders], [], [], PAUSE)[0]:
+        while not select.select([orders], [], [], self.pause)[0]:
             for i, token in enumerate(self.now.tokens):
                 began = time.monotonic()
                 try:
@@ -139,7 +141,7 @@ def say(text: str) -> None:
 async def serve(reader: Reader) -> None:
     wanted = ""  # the answer that is due
     while True:
-        pause = PAUSE if reader.client is not None else None
+        pause = reader.pause if reader.client is not None else None
         while wanted or not select.select([sys.stdin], [], [], 0 if reader.waits and pause else pause)[0]:
             whole = await reader.turn()
             if wanted == "ready" and whole:
@@ -149,7 +151,7 @@ async def serve(reader: Reader) -> None:
                 say(f"near {time.monotonic()}")
                 wanted = ""
             if reader.waits or wanted:
-                await asyncio.sleep(PAUSE)
+                await asyncio.sleep(reader.pause)
         word, *tokens = sys.stdin.readline().split() or [""]
         if word == "begin":
             reader.open(tokens)
@@ -170,7 +172,7 @@ async def serve(reader: Reader) -> None:
 
 
 def main() -> None:
-    driver, tracking, staleness, timeout, url = sys.argv[1:]
+    driver, tracking, staleness, timeout, pause, url = sys.argv[1:]
     options = {
         "near_cache": 1000,
         "near_cache_tracking": tracking,
@@ -178,7 +180,7 @@ def main() -> None:
         "timeout": float(timeout),
     }
     package = {"blocking": tokenstore, "asyncio": tokenstore.asyncio}[driver]
-    asyncio.run(serve(Reader(package, url, options)))
+    asyncio.run(serve(Reader(package, url, options, float(pause))))
 
 
 main()

@@ -3,35 +3,34 @@
 
 local reading = require "reading"
 
-local PAUSE = 0.001
-
 local readers = package.loaded["test readers"] or {}
 package.loaded["test readers"] = readers
 
 local function run(_, reader)
   while not reader.over and not ngx.worker.exiting() do
     reader.answer = reader:turn() or reader.answer
-    ngx.sleep(PAUSE)
+    ngx.sleep(reader.pause)
   end
   reader.answer = reader:take "end"
 end
 
 local function await(reader)
   while not reader.answer and not ngx.worker.exiting() do
-    ngx.sleep(PAUSE)
+    ngx.sleep(reader.pause)
   end
   ngx.print(reader.answer)
 end
 
 ngx.req.read_body()
 local name, line = ngx.req.get_body_data():match "(%S+) (.*)"
-local word, tracking, staleness, timeout, url, rest = line:match "^(open) (%S+) (%S+) (%S+) (%S+)(.*)$"
+local word, tracking, staleness, timeout, pause, url = line:match "^(open) (%S+) (%S+) (%S+) (%S+) (%S+)$"
 if word then
   readers[name] = reading.new {
     redis = url, near_cache = 1000, near_cache_tracking = tracking,
     near_cache_staleness = tonumber(staleness), timeout = tonumber(timeout),
   }
-  return ngx.print("opened", rest)
+  readers[name].pause = tonumber(pause)
+  return ngx.print "opened"
 end
 local reader = readers[name]
 reader.answer = nil

@@ -92,9 +92,10 @@ class NginxReader:
 
 
 class Readers:
-    """All that there are, two of each driver. `servers`: to so many, nginx may leave idle connections in its pools."""
+    """All that there are, two of each driver, which rest `pause` seconds after they have read all. `servers`: to so many, nginx may leave
+    idle connections in its pools."""
 
-    def __init__(self, url: str, staleness: float, timeout: float, servers: int = 1) -> None:
+    def __init__(self, url: str, staleness: float, timeout: float, pause: float, servers: int = 1) -> None:
         self._stack = ExitStack()
         self.all: list[Any] = []
         self._servers = servers
@@ -105,7 +106,7 @@ class Readers:
             nginx.start()
             self._stack.callback(nginx.stop)
         for tracking in TRACKINGS:
-            options = [tracking, str(staleness), str(timeout), url]
+            options = [tracking, str(staleness), str(timeout), str(pause), url]
             for driver in ("blocking", "asyncio", "luajit"):
                 self._add(Reader(driver, options))
             if nginx is not None:

@@ -16,7 +16,7 @@
 #include "tokenstore/jwt_sessions.h"
 
 /* Stack of each function: 1 the handle, 2 the table, then its parameters from 3 on. */
-enum { SELF = 1, TABLE = 2, FIRST = 3, VIEWER = 3 };
+enum { SELF = 1, TABLE = 2, FIRST = 3 };
 
 /* The upvalues after the shared ones. */
 enum { UP_TYPE = TKSP_UP_COUNT + 1, UP_ROW, UP_COUNT = UP_ROW };
@@ -279,7 +279,7 @@ static int call_with_rows(lua_State *L, const tksp_lua_store *store, const tks_o
 
 /* ---- a call --------------------------------------------------------------------------------------- */
 
-/* A function of the table of operations: (store, arguments, the viewer in which its result may be left, or nil). */
+/* A function of the table of operations: (store, arguments). */
 static int call(lua_State *L) {
     const tksp_lua_store *store = tksp_lua_check(L, SELF, TKSP_UP_STORE);
     const tks_operation *row = lua_touserdata(L, lua_upvalueindex(UP_ROW));
@@ -296,7 +296,6 @@ static int call(lua_State *L) {
     if (row->param_count > 0 && row->params[0].type == TKS_PARAM_ROWS) {
         return call_with_rows(L, store, row, form);
     }
-    const tksp_lua_viewer *viewer = type->ask != NULL ? tksp_lua_to_viewer(L, VIEWER) : NULL;
     lua_settop(L, TABLE);
     lua_settop(L, TABLE + (int)row->param_count);
     read_slots(L, TABLE, "", row);
@@ -313,18 +312,19 @@ static int call(lua_State *L) {
     tks_status status = read_values(L, row, max_size, box, args, &err);
     if (status == TKS_OK) {
         set_texts(row, args, &box->scratch, &at);
-        box->asks = viewer != NULL && type->ask(store->core, row, args, &box->question);
+        box->asks = store->viewer != NULL && type->ask != NULL &&
+                    type->ask(store->core, row, args, &box->question);
         status = tks_operation_make(row, store->core, args, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);
 }
 
-/* find_near(store, viewer, app, [type,] token): the table that was left for such a get, which is nobody's to change; nil: there is none, or
+/* find_near(store, app, [type,] token): the table that was left for such a get, which is nobody's to change; nil: there is none, or
  * these are no strings. */
 static int find_near(lua_State *L) {
-    enum { FIRST_TEXT = 3 };
+    enum { FIRST_TEXT = 2 };
     const tksp_lua_store *store = tksp_lua_check(L, SELF, TKSP_UP_STORE);
-    const tksp_lua_viewer *viewer = tksp_lua_to_viewer(L, 2);
+    const tksp_lua_viewer *viewer = store->viewer;
     const tks_operation *row = lua_touserdata(L, lua_upvalueindex(UP_ROW));
     tks_arg args[TKS_PARAM_MAX] = {{{{NULL, 0}}}};
     tks_near_question question;

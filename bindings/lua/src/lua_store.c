@@ -20,6 +20,7 @@ static tksp_lua_store *push_store(lua_State *L, const tks_store_type *type) {
     tksp_lua_store *self = lua_newuserdata(L, sizeof *self);
     self->type = type;
     self->core = NULL;
+    self->viewer = NULL;
     tksp_lua_set_kind(L, TKSP_UP_STORE);
     return self;
 }
@@ -51,6 +52,14 @@ static int redis_jwt(lua_State *L) {
     return make(L, &tks_redis_jwt_type);
 }
 
+static int look_into(lua_State *L) {
+    tksp_lua_store *self = tksp_lua_check(L, 1, TKSP_UP_STORE);
+    lua_settop(L, 2);
+    self->viewer = tksp_lua_to_viewer(L, 2);
+    tksp_lua_keep(L, 1, 2);
+    return 0;
+}
+
 void tksp_lua_open_store(lua_State *L) {
     static const tks_store_type *const types[] = {&tks_redis_tokens_type, &tks_sessions_type,
                                                   &tks_tokenstore_type, &tks_redis_jwt_type};
@@ -58,6 +67,7 @@ void tksp_lua_open_store(lua_State *L) {
                                          {"sessions", sessions},
                                          {"tokenstore", tokenstore},
                                          {"redis_jwt", redis_jwt},
+                                         {"look_into", look_into},
                                          {NULL, NULL}};
     tksp_lua_set_gc(L, TKSP_UP_STORE, store_gc);
     tksp_lua_set_jwt_functions(L, functions); /* RedisJWT has keys */

@@ -4,18 +4,20 @@
 #define TKSP_LUA_STORE_H
 
 #include "lua_shared.h"
+#include "lua_view.h"
 #include "tokenstore/operation.h"
 
-/* The userdata behind the object of a store; immutable after it is made. */
+/* The userdata behind the object of a store; immutable once its object is made. */
 typedef struct tksp_lua_store {
     const tks_store_type *type;
     void *core; /* NULL: not made */
+    const tksp_lua_viewer *viewer; /* where its gets may be found; kept alive by this. NULL: nowhere */
 } tksp_lua_store;
 
 /* Each adds its functions to the table on top. */
 
-/* redis_tokens(options), sessions(options), tokenstore(options), redis_jwt(options): such a userdata. And options, a table of
- * the options of each store and of Client, as lua_options.h pushes them. */
+/* redis_tokens(options), sessions(options), tokenstore(options), redis_jwt(options): such a userdata. look_into(store, viewer), with
+ * what the driver's `viewer` gave. And options, a table of the options of each store and of Client, as lua_options.h pushes them. */
 void tksp_lua_open_store(lua_State *L);
 
 /* operations: for each store a table of functions, operations.RedisTokens.get(handle, arguments) and so on, which make

@@ -8,18 +8,35 @@ local find_near = require("tokenstore.core").find_near
 local find_session, find_token = find_near.Sessions, find_near.RedisTokens
 local getmetatable, next, setmetatable, type = getmetatable, next, setmetatable, type
 
+local has_new, new = pcall(require, "table.new")
+if not has_new then -- it is LuaJIT's
+  new = function()
+    return {}
+  end
+end
+
+local FIELDS = 4 -- of most data
+
 local near = {}
 
--- A copy of data, and of the tables in it.
+-- A copy of data, and of the tables in it. A list goes by number, which LuaJIT compiles. A table that hides
+-- its metatable is a number that this Lua has no other form for, and nobody's to change.
 local function copy(data)
-  local to = {}
-  for key, value in next, data do
-    if type(value) == "table" then
-      value = copy(value)
-    end
-    to[key] = value
+  local metatable, size = getmetatable(data), #data
+  if type(metatable) == "string" then
+    return data
   end
-  return setmetatable(to, getmetatable(data))
+  local to = new(size, size == 0 and FIELDS or 0)
+  for i = 1, size do
+    local value = data[i]
+    to[i] = type(value) == "table" and copy(value) or value
+  end
+  if size == 0 then
+    for key, value in next, data do
+      to[key] = type(value) == "table" and copy(value) or value
+    end
+  end
+  return metatable and setmetatable(to, metatable) or to
 end
 
 -- Gives the answer what few records have.
@@ -30,29 +47,26 @@ local function finish(answer, view)
   return setmetatable(answer, getmetatable(view))
 end
 
--- May so many arguments be all that is asked? Others than those that find a token need an operation, which
--- checks them.
-local function answers(store, args, count)
-  if store.client.closed or type(args) ~= "table" then
-    return false
-  end
-  local key
-  for _ = 1, count do
-    key = next(args, key)
-    if key == nil then
-      return false
-    end
-  end
-  return next(args, key) == nil
+-- Are there just two fields, after this one? Written out: LuaJIT does not compile loops whose lengths differ.
+local function has_two(args, key)
+  key = next(args, key)
+  key = key ~= nil and next(args, key)
+  return key and next(args, key) == nil
+end
+
+-- May this be a get from memory? Arguments other than those that find a token need an operation, which checks
+-- them.
+local function answers(store, args)
+  return type(args) == "table" and not store.client.closed
 end
 
 -- get{ app, token } of Sessions: the session, or nil, which says nothing.
 function near.session(store, args)
-  if not answers(store, args, 2) then
+  if not (answers(store, args) and has_two(args)) then
     return nil
   end
   local token = args.token
-  local view = find_session(store._store, store._near, args.app, token)
+  local view = find_session(store._store, args.app, token)
   return view and finish({
     app = view.app,
     token = token,
@@ -66,11 +80,12 @@ end
 
 -- get{ app, type, token } of RedisTokens: the same.
 function near.token(store, args)
-  if not answers(store, args, 3) then
+  local first = answers(store, args) and next(args)
+  if not (first and has_two(args, first)) then
     return nil
   end
   local token = args.token
-  local view = find_token(store._store, store._near, args.app, args.type, token)
+  local view = find_token(store._store, args.app, args.type, token)
   return view and finish({
     app = view.app,
     type = view.type,

@@ -45,7 +45,7 @@ function Sessions:get(args)
   if found then
     return found
   end
-  return self._run(self._handle, ops.get(self._store, args, self._near))
+  return self._run(self._handle, ops.get(self._store, args))
 end
 
 -- get_many{ app, tokens = { … } }: a list in the order asked, with false where there is none.

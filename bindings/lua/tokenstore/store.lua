@@ -1,6 +1,7 @@
 -- Common to all stores: a handle with their options, an own or shared client, and closing.
 
 local Client = require "tokenstore.client"
+local core = require "tokenstore.core"
 local options = require "tokenstore.options"
 
 local store = {}
@@ -42,6 +43,7 @@ function store.class(name, redis_names, kinds, open)
           return nil, message, code
         end
       end
+      core.look_into(handle, client._near)
       return setmetatable({
         client = client,
         _owns_client = client ~= target,

@@ -40,7 +40,7 @@ function RedisTokens:get(args)
   if found then
     return found
   end
-  return self._run(self._handle, ops.get(self._store, args, self._near))
+  return self._run(self._handle, ops.get(self._store, args))
 end
 
 -- get_many{ app, type, tokens = { … } }: a list in the given order, with false where there is none.
