@@ -228,6 +228,12 @@ PyObject *tksp_py_commands(PyObject *module, PyObject *args);
 PyObject *tksp_py_each(PyObject *module, PyObject *command);
 PyObject *tksp_py_ping(PyObject *module, PyObject *unused);
 
+/* ---- py_audit.c -------------------------------------------------------------------------------- */
+
+PyObject *tksp_py_audit(PyObject *module, PyObject *args);
+PyObject *tksp_py_events(PyObject *module, PyObject *object);
+PyObject *tksp_py_write_events(PyObject *module, PyObject *object);
+
 /* ---- py_client.c ------------------------------------------------------------------------------- */
 
 /* tks_interrupt.check; its context is the address of the PyThreadState * returned by PyEval_SaveThread.
