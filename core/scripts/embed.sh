@@ -42,9 +42,9 @@ sha1() {
     expand "$script" '' >"$work/whole"
     if ! cmp -s "$work/text" "$work/whole"; then
       { expand "$here/lib/audit.lua" '' && cat "$work/whole" && expand "$here/lib/audited.lua" ''; } >"$work/audited"
-      form="&${name}_audited"
+      form="&tksp_script_${name}_audited"
       print_text "${name}_audited" "$work/audited"
-      printf 'static const tksp_script %s_audited = {"%s", "%s", %s_audited_text, sizeof %s_audited_text - 1, NULL, true};\n' \
+      printf 'static const tksp_script tksp_script_%s_audited = {"%s", "%s", %s_audited_text, sizeof %s_audited_text - 1, NULL, true};\n' \
         "$name" "$name" "$(sha1 "$work/audited")" "$name" "$name"
     fi
     print_text "$name" "$work/text"

@@ -18,11 +18,13 @@ static void name(const tks_op *base, tksp_audit_names *out) {
 static tks_bytes missed(const tks_op *base) {
     const tksp_tokens_op *op = (const tksp_tokens_op *)base;
     const tks_bytes none = {NULL, 0};
+    const tksp_place *place = op->turn != NULL ? &op->turn->old : &op->slots[0].place;
     if (op->size == 0 || op->size != op->width || !op->slots[0].generated) return none;
+    if (op->slots[0].reused) return none;
     if (base->kind == &tksp_delete_kind.base) return none;
     bool found =
         base->result.type == TKS_RESULT_BOOL ? base->result.integer != 0 : op->tokens[0].found;
-    return found ? none : tks_bytes_of(op->slots[0].place.field, TKS_FIELD_SIZE);
+    return found ? none : tks_bytes_of(place->field, TKS_FIELD_SIZE);
 }
 
 const tksp_audit_kind tksp_tokens_audit = {name, missed};
