@@ -326,7 +326,7 @@ def test_a_function_that_fails_fails_nobody(server: Server, caplog: pytest.LogCa
     with Client(server.url, on_event=fail) as client:
         assert Sessions(client).create("web", "bob")
     [record] = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert (record.name, record.getMessage()) == ("tokenstore.audit", "on_event failed")
+    assert (record.name, record.getMessage()) == ("tokenstore", "on_event failed")
 
 
 # ---- the stream ------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ function audit.running(run, wanted, write, actor)
       failed = not written and message or failed
     end
     if failed then
-      warn(write, "a change was made, but not written to the audit stream: " .. failed)
+      warn(write, "the change was made, but not written to the audit stream: " .. failed)
     end
     tell(wanted, write, actor, events)
     return ...

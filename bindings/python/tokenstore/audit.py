@@ -17,6 +17,7 @@ from tokenstore.errors import ConfigurationError, DataError, Error
 __all__ = ["AuditEvent", "Auditor", "acting", "auditor_of", "read_command", "read_entries"]
 
 _log = logging.getLogger("tokenstore.audit")
+_problems = logging.getLogger("tokenstore")
 
 _actor: ContextVar[str | None] = ContextVar("tokenstore_actor", default=None)
 
@@ -136,12 +137,12 @@ def write(event: AuditEvent) -> None:
 
 def callback_failed() -> None:
     """The change was made, so its caller must not see an exception. Called in an except clause."""
-    _log.exception("on_event failed")
+    _problems.exception("on_event failed")
 
 
 def stream_failed(error: Error) -> None:
     """Likewise, where a change is not written to the stream."""
-    _log.warning("a change was made, but not written to the audit stream: %s", error)
+    _problems.warning("the change was made, but not written to the audit stream: %s", error)
 
 
 def _event_of(row: tuple[Any, ...], actor: str | None) -> AuditEvent:
