@@ -2,7 +2,7 @@
 # their servers (tests/declared/declared_keys.py), until every script ran.
 SUITES += declared
 
-DECLARED_BATTERY := $(patsubst %,tests/python/test_%.py,tokens rotation binding reuse tokens_end update_of_owner idle migrate \
+DECLARED_BATTERY := $(patsubst %,tests/python/test_%.py,tokens rotation binding reuse audit tokens_end update_of_owner idle migrate \
 	tokenstore tokenstore_others tokenstore_server redis_jwt redis_jwt_foreign wrong_types) \
 	$(patsubst %,tests/spike/test_%.py,places slots)
 

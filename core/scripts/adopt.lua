@@ -11,7 +11,10 @@
 local us = now_us()
 local now = math.floor(us / 1000)
 local made, ends = find(ARGV[3], now)
-if made then return {ARGV[1], made, ends} end -- the same request, sent again
+if made then
+  audited('rotated', 'bound', owner_in(made), family_of(made), ARGV[3], 1, true) -- audit
+  return {ARGV[1], made, ends} -- the same request, sent again
+end
 local record = ARGV[4]
 local names, data = split(record)
 if not names then return {ARGV[1], -2} end
@@ -20,7 +23,11 @@ if #object > tonumber(ARGV[11]) then return {ARGV[1], -1} end
 made = successor_of(record, names, data, ARGV[2], ARGV[8], object, us)
 if not made then return {ARGV[1], -4} end
 ends = earlier(ARGV[6] ~= '0' and now + ARGV[6] or tonumber(ARGV[5]), limit_of(made, ARGV[7]))
-if ARGV[9] ~= '0' and not make_room(now, tonumber(ARGV[9]), ARGV[10], ARGV[7]) then return {ARGV[1], -3} end
+if ARGV[9] ~= '0' and not make_room(now, tonumber(ARGV[9]), ARGV[10], ARGV[7]) then
+  audited('refused', 'too_many', owner_in(made), family_of(made), ARGV[2]) -- audit
+  return {ARGV[1], -3}
+end
 put(ARGV[3], made, ends)
 settle(now, ends, 8)
+audited('rotated', 'bound', owner_in(made), family_of(made), ARGV[3]) -- audit
 return {ARGV[1], made, ends}

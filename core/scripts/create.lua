@@ -20,16 +20,21 @@ local present = find(field, now)
 if present then
   if ARGV[6] == '1' then return ARGV[1] end
   -- A generated token cannot be anybody else's: this is the same request, sent again.
+  audited('created', '', owner_in(ARGV[4]), field, field, 1, true) -- audit
   return present:sub(1, 9) .. ARGV[1]
 end
 
 local most = ARGV[5] and tonumber(ARGV[5]) or 0
 if most > 0 then
   -- include: cap
-  if not make_room(now, most, ARGV[7], ARGV[8]) then return '!' .. ARGV[1] end
+  if not make_room(now, most, ARGV[7], ARGV[8]) then
+    audited('refused', 'too_many', owner_in(ARGV[4]), '', '') -- audit
+    return '!' .. ARGV[1]
+  end
 end
 
 local created = stamp_of(us)
 put(field, created .. ARGV[1]:sub(1, 4) .. ARGV[4], ends)
 settle(now, ends, 4)
+audited('created', '', owner_in(ARGV[4]), field, field) -- audit
 return created .. ARGV[1]

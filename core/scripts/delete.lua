@@ -12,4 +12,7 @@ if ARGV[4] and record ~= ARGV[4] then return {ARGV[1], -3} end
 redis.call('HDEL', key, field)
 settle_without(now, record)
 local limit = split(record) and limit_of(record, ARGV[3]) or 0
-return {ARGV[1], (limit == 0 or now < limit) and 1 or 0}
+local live = limit == 0 or now < limit
+local reason = #ARGV[2] > 22 and 'revoked' or 'logout' -- audit
+if live and not ARGV[4] then audited('ended', reason, owner_in(record), family_of(record) or field, field) end -- audit
+return {ARGV[1], live and 1 or 0}

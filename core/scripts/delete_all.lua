@@ -31,6 +31,7 @@ if #ARGV == 2 then
     end
   end
   redis.call('UNLINK', key)
+  if count > 0 then audited('ended', 'all', named_owner, '', '', count) end -- audit
   return {ARGV[1], count}
 end
 local left, kept, family = {}, {}, nil
@@ -54,4 +55,6 @@ for _, one in ipairs(kept) do -- they are put back: that is quicker than to dele
   last = (last < 0 or one.stays == 0) and -1 or math.max(last, one.stays)
 end
 if known == 0 and last > 0 then expire_after(last) end
+local reason = kept[1] and 'others' or 'all' -- audit
+if count > 0 then audited('ended', reason, named_owner, kept[1] and family or '', '', count) end -- audit
 return {ARGV[1], count}

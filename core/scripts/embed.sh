@@ -2,20 +2,28 @@
 # Turns the server-side scripts beside this file into C: usage: embed.sh OUTPUT.c
 # A line "-- include: a, b" becomes lib/a.lua and lib/b.lua. Comments, indentation and empty lines are
 # left out: the text travels to the server, and its SHA-1 is what EVALSHA names.
+# A script with lines that end with "-- audit" has a second form, between lib/audit.lua and lib/audited.lua;
+# without them, it is as if there were no audit.
 set -eu
 here=$(dirname "$0")
 out=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-expand() {
+expand() { # a script, and what sed drops of it
   while IFS= read -r line; do
     case $line in
     *"-- include: "*)
       for name in $(printf '%s' "${line#*-- include: }" | tr -d ','); do cat "$here/lib/$name.lua"; done ;;
     *) printf '%s\n' "$line" ;;
     esac
-  done <"$1" | sed -e 's/^ *//' -e '/^--/d' -e 's/ -- .*$//' -e '/^$/d'
+  done <"$1" | sed -e "$2" -e 's/^ *//' -e '/^--/d' -e 's/ -- .*$//' -e '/^$/d'
+}
+
+print_text() { # its name and its file
+  printf '\nstatic const char %s_text[] =\n' "$1"
+  sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^.*$/    "&\\n"/' "$2"
+  echo '    ;'
 }
 
 sha1() {
@@ -29,12 +37,19 @@ sha1() {
   echo '#pragma GCC diagnostic ignored "-Woverlength-strings"'
   for script in "$here"/*.lua; do
     name=$(basename "$script" .lua)
-    expand "$script" >"$work/text"
-    echo
-    printf 'static const char %s_text[] =\n' "$name"
-    sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/^.*$/    "&\\n"/' "$work/text"
-    printf '    ;\nconst tksp_script tksp_script_%s = {"%s", "%s", %s_text, sizeof %s_text - 1};\n' \
-      "$name" "$name" "$(sha1 "$work/text")" "$name" "$name"
+    form=NULL
+    expand "$script" '/ -- audit$/d' >"$work/text"
+    expand "$script" '' >"$work/whole"
+    if ! cmp -s "$work/text" "$work/whole"; then
+      { expand "$here/lib/audit.lua" '' && cat "$work/whole" && expand "$here/lib/audited.lua" ''; } >"$work/audited"
+      form="&tksp_script_${name}_audited"
+      print_text "${name}_audited" "$work/audited"
+      printf 'static const tksp_script tksp_script_%s_audited = {"%s", "%s", %s_audited_text, sizeof %s_audited_text - 1, NULL, true};\n' \
+        "$name" "$name" "$(sha1 "$work/audited")" "$name" "$name"
+    fi
+    print_text "$name" "$work/text"
+    printf 'const tksp_script tksp_script_%s = {"%s", "%s", %s_text, sizeof %s_text - 1, %s, false};\n' \
+      "$name" "$name" "$(sha1 "$work/text")" "$name" "$name" "$form"
   done
 } >"$out.new"
 mv "$out.new" "$out"

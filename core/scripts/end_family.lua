@@ -10,7 +10,10 @@ for i = 1, #all, 2 do
   if split(text) and (family_of(text) or field) == family then
     redis.call('HDEL', key, field)
     settle_without(now, text)
+    audited('reused', '', owner_in(text), family, '') -- audit
+    audited('ended', 'reuse', owner_in(text), family, field) -- audit
     count = count + 1
   end
 end
+if count == 0 then audited('reused', '', '', family, '', 1, true) end -- audit
 return {ARGV[1], count}

@@ -5,6 +5,7 @@
 
 local held = redis.call('GET', KEYS[1])
 -- The id is random: this very record is there when the request was sent again.
+if held == ARGV[3] then audited('created', '', KEYS[3]:match(':tokens:(.*)$'), ARGV[1], ARGV[1], 1, true) end -- audit
 if held then return {ARGV[1], held == ARGV[3] and 1 or 0} end
 
 local size = redis.call('SCARD', KEYS[3]) -- first: it fails where the set is another program's
@@ -15,6 +16,7 @@ if ARGV[4] ~= '0' then
   redis.call('PEXPIRE', KEYS[2], ARGV[4])
 end
 redis.call('SADD', KEYS[3], ARGV[1])
+audited('created', '', KEYS[3]:match(':tokens:(.*)$'), ARGV[1], ARGV[1]) -- audit
 -- An owner whose tokens expire leaves dead ids. At one of eight adds, some members are looked at: so the dead
 -- stay fewer than the living.
 if size > 0 and size % 8 == 0 then return {ARGV[1], 1, unpack(redis.call('SRANDMEMBER', KEYS[3], 24))} end

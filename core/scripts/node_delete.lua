@@ -18,4 +18,5 @@ if not record or (token and token.id ~= ARGV[1]) then
 end
 if token and not has(set_of(base, token, record)) then return wanted end
 remove_token(base, ARGV[1], key, token, record)
+audited('ended', 'revoked', token and owner_of(token, record) or '', ARGV[1], ARGV[1]) -- audit
 return {ARGV[1], 1}

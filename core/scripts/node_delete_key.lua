@@ -17,8 +17,11 @@ if type(id) == 'string' then
   if wanted[3] then return wanted end
   if get(base .. 'id:' .. id) == ARGV[1] then
     remove_token(base, id, ARGV[1], token, record)
+    audited('ended', 'revoked', owner_of(token, record), id, id) -- audit
     return {ARGV[1], 1}
   end
 end
 redis.call('DEL', KEYS[1])
+local named = type(id) == 'string' and id or '' -- audit
+audited('ended', 'revoked', token and owner_of(token, record) or '', named, named) -- audit
 return {ARGV[1], 1}

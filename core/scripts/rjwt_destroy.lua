@@ -13,4 +13,5 @@ for _, member in ipairs(members) do
     index_expire(index)
   end
 end
+if ended > 0 then audited('ended', 'revoked', session:sub(1, -13), session, session) end -- audit
 return {session, ended}

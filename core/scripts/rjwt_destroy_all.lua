@@ -11,4 +11,5 @@ for i = 2, #KEYS do
   if session_at(KEYS[i]) then ended = ended + redis.call('DEL', KEYS[i]) end
 end
 redis.call('DEL', KEYS[1])
+if ended > 0 then audited('ended', 'all', ARGV[1], '', '', ended) end -- audit
 return {ARGV[1], ended}

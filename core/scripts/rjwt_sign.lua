@@ -37,7 +37,10 @@ end
 if not made then
   local value = value_of(session)
   -- Nobody else draws this suffix: it is the same request, sent again.
-  if ARGV[4] ~= '1' and value == ARGV[1] then return session end
+  if ARGV[4] ~= '1' and value == ARGV[1] then
+    audited('created', '', session:sub(1, -13), session, session, 1, true) -- audit
+    return session
+  end
   if ARGV[4] ~= '1' or not value then return false end
   for _, member in ipairs(call('ZRANGE', index, 0, -1)) do
     if member:sub(17) == suffix then call('ZREM', index, member) end
@@ -50,6 +53,7 @@ if not made then
   end
 end
 
+audited('created', '', session:sub(1, -13), session, session) -- audit
 local us = time[1] * 1000000 + time[2]
 local member = ('%010u%06u'):format(time[1], time[2]) .. suffix
 local second = ttl ~= '0' and math.ceil((us / 1000 + ttl) / 1000)
@@ -71,6 +75,7 @@ if capped then
   table.sort(live, function(a, b) return a.made < b.made end)
   for i = 1, #live + 1 - tonumber(ARGV[3]) do
     call('DEL', live[i].key)
+    audited('ended', 'too_many', session:sub(1, -13), live[i].key, live[i].key) -- audit
     if live[i].entry then call('ZREM', index, live[i].entry) end
   end
   index_put(index, member, second and second * 1000 or 0)

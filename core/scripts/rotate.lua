@@ -22,7 +22,10 @@ if not record then
   local forward = ends
   key = KEYS[2] or KEYS[1]
   record, ends = find(new, now)
-  if record then return {ARGV[1], record, ends} end
+  if record then
+    audited('rotated', '', owner_in(record), family_of(record), new, 1, true) -- audit
+    return {ARGV[1], record, ends}
+  end
   key = KEYS[1]
   return absent(old, forward, now)
 end
@@ -52,7 +55,10 @@ if KEYS[2] then
   key = KEYS[2]
   if ARGV[10] ~= '0' then
     -- include: cap
-    if not make_room(now, tonumber(ARGV[10]), ARGV[11], ARGV[5]) then return {ARGV[1], -3} end
+    if not make_room(now, tonumber(ARGV[10]), ARGV[11], ARGV[5]) then
+      audited('refused', 'too_many', owner_in(made), family, old) -- audit
+      return {ARGV[1], -3}
+    end
   end
   redis.call('HDEL', KEYS[1], old)
 else
@@ -68,4 +74,5 @@ else
 end
 put(new, made, ends)
 settle(now, ends, more and 8)
+audited('rotated', owner_in(made) ~= owner_in(record) and 'bound' or '', owner_in(made), family, new) -- audit
 return {ARGV[1], made, ends}

@@ -13,4 +13,5 @@ redis.call('HDEL', key, field)
 settle_without(now, record)
 ends = earlier(ends, limit_of(record, ARGV[3]))
 if ends > 0 and ends <= now then return {ARGV[1], 0} end
+audited('ended', 'taken', owner_in(record), family_of(record) or field, field) -- audit
 return {ARGV[1], record, ends}

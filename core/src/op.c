@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit.h"
 #include "op_doubt.h"
 #include "op_measure.h"
 #include "op_near.h"
@@ -51,6 +52,7 @@ static bool is_spared(tks_op *op, const char *why) {
 
 /* It has its result, though what it changed may not be where it should be. */
 static tks_need succeed(tks_op *op) {
+    if (op->audit != NULL) tksp_audit_miss(op);
     if (op->shortage != NULL && !op->is_part) {
         return fail(op, TKS_ERR_NOT_REPLICATED, op->shortage);
     }
@@ -262,6 +264,9 @@ static tks_need conclude(tks_op *op, int64_t now_ms) {
         return sleep_for(op, backoff(WAIT_FIRST_MS, 1, op->refusals++, WAIT_MAX_MS));
     }
     op->unanswered = false;
+    if (op->audit != NULL && tksp_audit_take(op) != TKS_OK) {
+        return fail(op, TKS_ERR_MEMORY, "out of memory");
+    }
     const tks_reply *error = op->undoing || op->is_part ? NULL : tksp_op_first_error(op);
     if (error != NULL) {
         tksp_op_describe_final(op, error, message, sizeof message);
@@ -410,6 +415,9 @@ tks_need tksp_op_advance(tks_op *op, const tks_event *event) {
     if (op->near != NULL) tksp_op_drop_near(op);
     switch (event->type) {
     case TKS_EVENT_START:
+        if (op->audit != NULL && tksp_audit_start(op) != TKS_OK) {
+            return fail(op, TKS_ERR_MEMORY, "out of memory");
+        }
         if (op->count == 0) return finish(op, event->now_ms);
         return is_near(op) ? succeed(op) : send_unanswered(op);
     case TKS_EVENT_REPLIES: return take_replies(op, event);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "audit.h"
 #include "op_measure.h"
 #include "op_parts.h"
 
@@ -59,7 +60,13 @@ tks_status tksp_op_add(tks_op *op, const tksp_script *script, const tks_bytes *a
                                                .slot = -1,
                                                .node = -1,
                                                .from = -1};
-    return TKS_OK;
+    return op->audit != NULL ? tksp_audit_wrap(op, &op->commands[op->count - 1]) : TKS_OK;
+}
+
+size_t tksp_count_keys(const tks_bytes *argv) {
+    size_t count = 0;
+    for (size_t i = 0; i < argv[0].size; i++) count = count * 10 + (size_t)(argv[0].data[i] - '0');
+    return count;
 }
 
 tks_status tksp_op_format(tks_buf *out, const tksp_command *command) {

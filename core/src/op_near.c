@@ -7,10 +7,7 @@
 
 /* The keys of a script stand behind their number. */
 static void drop_keys(tks_near *near, const tksp_command *command) {
-    size_t count = 0;
-    for (size_t i = 0; i < command->argv[0].size; i++) {
-        count = count * 10 + (size_t)(command->argv[0].data[i] - '0');
-    }
+    size_t count = tksp_count_keys(command->argv);
     for (size_t i = 1; i <= count && i < command->argc; i++) {
         tksp_near_drop(near, command->argv[i]);
     }

@@ -37,6 +37,7 @@ typedef struct tksp_command {
     bool raw;       /* an error reply is a result */
     bool any_type;  /* WRONGTYPE is a result: another program's key */
     bool may_cross; /* CROSSSLOT is a result: its keys are on different servers of a cluster */
+    bool told;      /* its events were taken: see audit.h */
     bool may_be_forbidden; /* NOPERM and "unknown command" are results */
     tks_reply *reply;      /* the final reply; owned */
 } tksp_command;
@@ -67,6 +68,8 @@ typedef struct tksp_op_kind {
     const char *smaller;
     /* Errors name the node of a cluster that they come from. */
     bool names_node;
+    /* Of an operation that can be audited: see audit.h. NULL: there is nothing to tell. */
+    const struct tksp_audit_kind *audit;
     /* Frees what the kind owns besides the arena. NULL: nothing. */
     void (*clear)(tks_op *op);
 } tksp_op_kind;
@@ -120,6 +123,7 @@ struct tks_op {
     tks_server *server;        /* NULL: nothing is known of it */
     tks_router *router;        /* NULL: there is one server */
     tks_near *near;            /* NULL: there is no near cache */
+    struct tksp_audit *audit;  /* NULL: nobody wants to know; in the arena */
     bool fresh;                /* what is near does not count */
     tksp_near_entry *viewable; /* see tks_op_is_viewable; the kind holds it. NULL: none */
     int64_t viewable_until_ms; /* by the server's clock; 0: as long as the record */
@@ -158,6 +162,9 @@ int tksp_op_serves(const tks_op *op, tks_bytes route);
 
 /* What is known of the clock of the server that `route` leads to; NULL: nothing. */
 tks_server *tksp_op_clock(const tks_op *op, tks_bytes route);
+
+/* How many keys a script has: the first word of its command. */
+size_t tksp_count_keys(const tks_bytes *argv);
 
 /* Removes the commands and frees their replies. */
 void tksp_op_clear_commands(tks_op *op);

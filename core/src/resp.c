@@ -69,6 +69,11 @@ const tks_reply *tks_reply_get_item(const tks_reply *reply, size_t index) {
     return reply->type == TKS_REPLY_ARRAY && index < reply->size ? &reply->u.items[index] : NULL;
 }
 
+/* Its memory stays the tree's, which is freed by its root. */
+void tks_reply_become_first(tks_reply *reply) {
+    *reply = reply->u.items[0];
+}
+
 static tks_bytes skip(tks_bytes text, size_t size) {
     return tks_bytes_of(text.data + size, text.size - size);
 }

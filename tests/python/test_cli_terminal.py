@@ -62,7 +62,7 @@ def settled(output: str) -> str:
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Server]:
-    with running("--save", "") as server, tokenstore.RedisTokens(server.url) as tokens:
+    with running("--save", "") as server, tokenstore.RedisTokens(server.url, audit_stream=100) as tokens:
         agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0"
         for n, request in enumerate((None, {"address": "192.0.2.7", "user_agent": agent})):
             tokens.create("web", "login", "bob", {"n": n}, 86400, request=request)
@@ -70,6 +70,10 @@ def filled() -> Iterator[Server]:
         tokens.create("商店-" + "long-name-" * 4, "login", "王秀英" * 12)
         tokens.create("cafe\u0301", "api", "re\x1b[31md")
         tokens.create("web", "login", "eve")
+        tokens.create_many([{"app": "web", "type": "login", "owner": owner} for owner in ("mallory", "mallory", "梅" * 30)])
+        with tokenstore.acting("admin:alice\x1b"):  # their events have no sid, which would be another each time
+            tokens.delete_all("web", "login", "mallory")
+            tokens.delete_all("web", "login", "梅" * 30)
         yield server
 
 
@@ -79,6 +83,7 @@ COMMANDS = {
     "owners": ["owners", "商店-" + "long-name-" * 4, "login"],
     "count": ["count", "web", "login", "bob"],
     "doctor": ["doctor"],
+    "audit": ["events", "--audit", "--limit", "2"],
 }
 
 

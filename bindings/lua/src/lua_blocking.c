@@ -2,6 +2,7 @@
  * */
 #include <string.h>
 
+#include "lua_audit.h"
 #include "lua_convert.h"
 #include "lua_credentials.h"
 #include "lua_driver.h"
@@ -208,6 +209,7 @@ static int run(lua_State *L) {
         results = tksp_lua_fail_wait(L, &watch, status, &err);
         results += tksp_lua_push_detail(L, op);
     }
+    tksp_lua_tell(L, op->op);
     tksp_lua_op_clear(op);
     return results;
 }
@@ -250,6 +252,7 @@ static int push_end(lua_State *L, lua_flight *self, tks_status status, const tks
         results = tksp_lua_fail_wait(L, &self->watch, status, err);
         results += tksp_lua_push_detail(L, &self->op);
     }
+    tksp_lua_tell(L, self->op.op);
     tksp_lua_op_clear(&self->op);
     return 1 + results;
 }

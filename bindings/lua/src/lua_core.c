@@ -2,6 +2,7 @@
  *
  * It links neither OpenSSL nor a driver, so that any host can load it; drivers run the operations
  * (tokenstore.blocking, tokenstore.nginx). */
+#include "lua_audit.h"
 #include "lua_clock.h"
 #include "lua_convert.h"
 #include "lua_jwt.h"
@@ -85,6 +86,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_jwt(L);
     tksp_lua_open_target(L);
     tksp_lua_open_near(L);
+    tksp_lua_open_audit(L);
     tksp_lua_open_meter(L);
     tksp_lua_open_probe(L);
     tksp_lua_open_run(L);

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "lua_args.h"
+#include "lua_audit.h"
 #include "lua_clock.h"
 #include "lua_convert.h"
 #include "lua_credentials.h"
@@ -154,6 +155,7 @@ static int push_result(lua_State *L, lua_run *run) {
     if (!tks_notes_is_empty(tks_op_get_notes(run->op.op))) {
         tks_notes_move(tks_op_get_notes(run->op.op), &run->notes);
     }
+    tksp_lua_tell(L, run->op.op);
     clear(run);
     if (tks_notes_is_empty(&run->notes)) {
         lua_pushliteral(L, "done");
@@ -314,6 +316,7 @@ static int run_error(lua_State *L) {
     lua_run *run = check(L, TKS_FAILED);
     tks_error err = *tks_op_get_error(run->op.op);
     int results = tksp_lua_fail(L, err.status, &err) + tksp_lua_push_detail(L, &run->op);
+    tksp_lua_tell(L, run->op.op);
     clear(run);
     return results;
 }

@@ -8,6 +8,7 @@
 -- Without a URL: $TOKENSTORE_URL, else redis://localhost:6379. It connects at the first command (but
 -- "embedded:" starts its server here). An unreferenced client closes itself.
 
+local audit = require "tokenstore.audit"
 local core = require "tokenstore.core"
 local logger = require "tokenstore.logger"
 local options = require "tokenstore.options"
@@ -84,6 +85,8 @@ function Client.open(url, client_options)
   client_options.address_map = address_map(client_options.address_map)
   local write, credentials = client_options.logger, client_options.credentials
   client_options.logger, client_options.credentials = nil, nil
+  local wanted = audit.of(client_options.on_event, client_options.audit_stream, 3)
+  client_options.on_event, client_options.audit_stream = nil, nil
   local handle, message, code = driver.client(url, client_options, write, credentials)
   if not handle then
     return nil, message, code
@@ -103,6 +106,7 @@ function Client.open(url, client_options)
     _driver = driver,
     _handle = handle,
     _run = run,
+    _audit = wanted and { wanted = wanted, write = write },
     _near = driver.viewer(handle),
     _credentials = credentials,
   }, Client)
@@ -175,6 +179,19 @@ function Client:pool_stats()
   return self._driver.pool_stats(self._handle)
 end
 
+-- _run for stores: of a client that is audited it tells what operations did, by `actor`.
+function Client:_run_as(actor)
+  local to = self._audit
+  return to and audit.running(self._run, to.wanted, to.write, actor) or self._run
+end
+
+-- audit_events{ prefix, after, count, reverse }: what is in the audit stream of the stores with this prefix
+-- ("ts"): the oldest `count` (100), with `reverse` the newest first. `after`, the `entry` of the last event of
+-- the page before, gives the next page. Of RedisJWT the prefix is "rjwt-sessions".
+function Client:audit_events(args)
+  return audit.read(self, args or {})
+end
+
 -- Closes the connections and stops an embedded server. May be called twice.
 function Client:close()
   self._driver.close(self._handle)
@@ -185,6 +202,7 @@ Client.nearCacheStats = Client.near_cache_stats
 Client.operationStats = Client.operation_stats
 Client.poolStats = Client.pool_stats
 Client.forEachPrimary = Client.for_each_primary
+Client.auditEvents = Client.audit_events
 Client.__close = Client.close
 
 function Client:__tostring()

@@ -19,7 +19,9 @@ function options.kinds(class, more)
 end
 
 -- Where to connect to and how.
-options.CLIENT = options.kinds("Client", { logger = "any", credentials = "function" })
+options.CLIENT = options.kinds("Client", {
+  logger = "any", credentials = "function", on_event = "function", audit_stream = "number",
+})
 
 local function snake_case(name)
   return (name:gsub("%u", function(letter)

@@ -285,6 +285,12 @@ PyObject *tksp_py_commands(PyObject *module, PyObject *args);
 PyObject *tksp_py_each(PyObject *module, PyObject *command);
 PyObject *tksp_py_ping(PyObject *module, PyObject *unused);
 
+/* ---- py_audit.c -------------------------------------------------------------------------------- */
+
+PyObject *tksp_py_audit(PyObject *module, PyObject *args);
+PyObject *tksp_py_events(PyObject *module, PyObject *object);
+PyObject *tksp_py_write_events(PyObject *module, PyObject *object);
+
 /* ---- py_client.c ------------------------------------------------------------------------------- */
 
 /* timeout(value) -> the same in seconds, None for None. TypeError, DataError. */

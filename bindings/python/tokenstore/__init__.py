@@ -16,6 +16,7 @@ import logging
 from tokenstore import jwt
 from tokenstore._core import __version__
 from tokenstore._types import UNSET
+from tokenstore.audit import AuditEvent, acting
 from tokenstore.client import Client
 from tokenstore._measures import Measure, OperationStats, PoolStats
 from tokenstore.errors import (
@@ -45,6 +46,7 @@ from tokenstore.values import NodeToken, Session, Token
 
 __all__ = [
     "UNSET",
+    "AuditEvent",
     "Client",
     "ConfigurationError",
     "ConflictError",
@@ -79,6 +81,7 @@ __all__ = [
     "TokenReusedError",
     "Tokenstore",
     "__version__",
+    "acting",
     "getTokenCreator",
     "get_token_creator",
     "jwt",

@@ -12,6 +12,7 @@ from importlib import import_module
 
 from tokenstore._cli.common import Options, UsageError
 from tokenstore._cli.parser import make_parser
+from tokenstore.audit import acting
 from tokenstore.errors import ConfigurationError, Error
 
 DONE, NOT_FOUND, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -40,9 +41,19 @@ def _shield_ids(argv: Sequence[str]) -> list[str]:
     return [" " + w if re.fullmatch(r"-[\w-]{21}", w) else w for w in argv]
 
 
+def _actor(options: Options) -> str | None:
+    """Who acts, for the audit stream."""
+    if not getattr(options, "audit_stream", 0):
+        return None
+    import getpass
+
+    return f"cli:{getpass.getuser()}"
+
+
 def _once(run: Callable[[Options], bool], options: Options) -> int:
     try:
-        return DONE if run(options) else NOT_FOUND
+        with acting(_actor(options)):
+            return DONE if run(options) else NOT_FOUND
     except (ConfigurationError, UsageError) as error:
         print(f"tokenstore: {error}", file=sys.stderr)
         return USAGE

@@ -41,7 +41,7 @@ class Store(Closing):
                 name = f"a {redis._module}.Client"
             raise TypeError(f"redis must be a URL, a {self._module}.Client or None, not {name}")
         self._owns_client = self._client is not redis
-        self._driver: _core.Client = self._client._driver
+        self._driver: _core.Client = self._client._driver_of_stores()
 
     @property
     def client(self) -> Client:

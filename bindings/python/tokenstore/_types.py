@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, Optional, TypedDict, Union
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from tokenstore.audit import AuditEvent
+
 __all__ = [
     "UNSET",
     "AsyncClientOptions",
@@ -123,6 +125,9 @@ class ClientOptions(TypedDict, total=False):
     sentinel_password: str
     address_map: str | Mapping[str, str]
     server: Path
+    audit: bool
+    on_event: Callable[[AuditEvent], object]
+    audit_stream: int
 
 
 class AsyncClientOptions(ClientOptions, total=False):

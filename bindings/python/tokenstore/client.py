@@ -7,7 +7,8 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
-from tokenstore import _core, _options
+from tokenstore import _core, _options, audit
+from tokenstore._audited import AuditedDriver
 from tokenstore._closing import Closing
 from tokenstore._measures import Measured, when_made
 from tokenstore._types import ClientOptions
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tokenstore._types import Duration, NearCacheStats
+    from tokenstore.audit import AuditEvent
 
 __all__ = ["Argument", "BaseClient", "Client", "refuse_unknown"]
 
@@ -31,6 +33,7 @@ class BaseClient(Measured):
     """Common to clients, blocking or not: a server and its options."""
 
     _module = "tokenstore"
+    _audited: Any = AuditedDriver
 
     def __init__(self, url: str | None, options: Mapping[str, Any]) -> None:
         refuse_unknown(self, options, ClientOptions.__annotations__)
@@ -40,6 +43,7 @@ class BaseClient(Measured):
         given = dict(options)
         if given.get("address_map") is not None:
             given["address_map"] = _options.address_map(given["address_map"])
+        self._auditor = audit.auditor_of(given)
         credentials = _options.function("credentials", given.pop("credentials", None))
         self._core = _core.Client(url, given, credentials)
         self._driver: Any = self._core  # runs operations
@@ -47,6 +51,10 @@ class BaseClient(Measured):
         _log.debug("client made for %s", self._url)
         for tell in when_made:
             tell(self)
+
+    def _driver_of_stores(self) -> Any:
+        """What runs the operations of stores, which may be audited."""
+        return self._driver if self._auditor is None else self._audited(self._driver, self._auditor)
 
     @property
     def url(self) -> str:
@@ -131,6 +139,13 @@ class Client(BaseClient, Closing):
         are reached, ``{"10.0.0.5:7000": "localhost:17000"}``; an entry without a port is for any, and keeps it
     ``server``
         for ``embedded:``: the binary to start
+    ``audit``
+        True: what stores create, rotate and end is logged by the logger ``tokenstore.audit``; see docs/reference/audit.md. Not for
+        the URL, like the following
+    ``on_event``
+        a function that is called with each such :class:`~tokenstore.audit.AuditEvent`, too
+    ``audit_stream``
+        about so many of them are kept in the stream ``<prefix>:audit``, too (default 0: none)
 
     An invalid URL or option raises :class:`ConfigurationError`, which names it.
     """
@@ -214,6 +229,16 @@ class Client(BaseClient, Closing):
         """
         return self._core.run(_core.each(args), timeout)
 
+    def audit_events(
+        self, prefix: str = "ts", *, after: str | None = None, count: int = 100, reverse: bool = False
+    ) -> list[AuditEvent]:
+        """What is in the audit stream of the stores with this prefix: the oldest ``count``, with ``reverse`` the newest first.
+
+        ``after``, the ``entry`` of the last event of the page before, gives the next page. Of RedisJWT the prefix is
+        ``"rjwt-sessions"``. Without a stream there are none. See docs/reference/audit.md.
+        """
+        return audit.read_entries(self.execute(*audit.read_command(prefix, after, count, reverse)))
+
     def ping(self, *, timeout: Duration | None = None) -> bool:
         """True if the server answers and has accepted the login, even if the ACL does not allow PING.
 
@@ -231,6 +256,7 @@ class Client(BaseClient, Closing):
             self._core.close()
             _log.debug("client closed for %s", self._url)
 
+    auditEvents = audit_events
     forEachPrimary = for_each_primary
 
 

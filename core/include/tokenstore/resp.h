@@ -108,6 +108,9 @@ void tks_resp_describe_error(tks_bytes text, char *out, size_t size);
 /** The same for an ERROR; for an OVERSIZED, what was too large. */
 void tks_reply_describe_error(const tks_reply *reply, char *out, size_t size);
 
+/** An ARRAY that is not empty becomes its first item. */
+void tks_reply_become_first(tks_reply *reply) TKS_ALL_NONNULL;
+
 /** Frees a reply and all in it. NULL is accepted; strings are wiped first: they may contain secrets. */
 void tks_reply_free(tks_reply *reply);
 

@@ -11,11 +11,17 @@ local function make_room(now, most, when_full, max_age)
         redis.call('HDEL', key, all[i])
       else
         live[#live + 1] = {field = all[i], used = when_full == 'idle' and seen_at(record) or made}
+        live[#live].record = record -- audit
       end
     end
   end
   if #live >= most and when_full == 'refuse' then return false end
   table.sort(live, function(a, b) return a.used < b.used end)
-  for i = 1, #live + 1 - most do redis.call('HDEL', key, live[i].field) end
+  for i = 1, #live + 1 - most do
+    local field = live[i].field
+    redis.call('HDEL', key, field)
+    local record = live[i].record -- audit
+    audited('ended', 'too_many', owner_in(record), family_of(record) or field, field) -- audit
+  end
   return true
 end

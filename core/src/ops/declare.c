@@ -19,16 +19,10 @@ static bool wants_keys(const tks_reply *reply, tks_bytes echo) {
            tks_reply_get_integer(code) == TKSP_KEYS_WANTED;
 }
 
-static size_t count_keys(tks_bytes digits) {
-    size_t count = 0;
-    for (size_t i = 0; i < digits.size; i++) count = count * 10 + (size_t)(digits.data[i] - '0');
-    return count;
-}
-
 /* The words of `command` with the names behind its keys. NULL: out of memory. */
 static tks_bytes *add_names(tksp_arena *arena, const tksp_command *command, const tks_reply *names,
                             size_t count) {
-    size_t keys = count_keys(command->argv[0]);
+    size_t keys = tksp_count_keys(command->argv);
     tks_bytes *words = tksp_arena_alloc(arena, (command->argc + count) * sizeof *words);
     if (words == NULL) return NULL;
     memcpy(words, command->argv, (keys + 1) * sizeof *words);

@@ -1,4 +1,5 @@
 /* jwt_sessions.c - RedisJWT: its options, and what its operations share. */
+#include "audit.h"
 #include "jwt_sessions_private.h"
 
 #include <stdlib.h>
@@ -153,7 +154,17 @@ static bool spare(tks_op *op, const char *why) {
     return ((tksp_rjwt_op *)op)->cleaning;
 }
 
+static void name(const tks_op *op, tksp_audit_names *out) {
+    *out = (tksp_audit_names){.prefix = TKS_LITERAL("rjwt-sessions"),
+                              .type = TKS_LITERAL("jwt"),
+                              .owner = ((const tksp_rjwt_op *)op)->id,
+                              .sessions = true};
+}
+
+static const tksp_audit_kind audit_kind = {.name = name};
+
 const tksp_op_kind tksp_rjwt_kind = {.find = tksp_rjwt_find_verified,
+                                     .audit = &audit_kind,
                                      .finish = finish,
                                      .spare = spare,
                                      .clear = clear,

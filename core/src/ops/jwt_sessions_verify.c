@@ -1,4 +1,5 @@
 /* jwt_sessions_verify.c - verify: the signature here, the session in Redis, in one round trip. */
+#include "audit.h"
 #include "jwt_private.h"
 #include "jwt_sessions_private.h"
 
@@ -61,6 +62,7 @@ static tks_status take_verify(tksp_rjwt_op *self) {
     bool found;
     tks_status status = tksp_rjwt_take_record(self, &found, &text);
     if (status != TKS_OK) return status;
+    if (!found && self->op.audit != NULL) tksp_audit_tell_missed(&self->op, self->key);
     if (!found) return tksp_op_fail(&self->op, TKS_ERR_INVALID_TOKEN, "%s", has_ended);
     status = take_record(self, text, &why);
     if (status != TKS_OK) return tksp_op_fail(&self->op, status, "%s", why.message);

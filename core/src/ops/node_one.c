@@ -123,6 +123,7 @@ static bool spare_add(tks_op *op, const char *why) {
 }
 
 static const tksp_op_kind add_kind = {.finish = finish_add,
+                                      .audit = &tksp_node_audit,
                                       .spare = spare_add,
                                       .clear = tksp_node_op_clear,
                                       .cluster_advice = tksp_node_cluster_advice};
@@ -269,6 +270,7 @@ tks_status tks_node_tokens_get_key(const tks_node_tokens *store, tks_bytes key, 
 /* ---- set, delete, delete_key ---- */
 
 static const tksp_op_kind bool_kind = {.finish = tksp_node_finish_bool,
+                                       .audit = &tksp_node_audit,
                                        .clear = tksp_node_op_clear,
                                        .cluster_advice = tksp_node_cluster_advice};
 

@@ -80,6 +80,14 @@ tks_status tksp_node_op_ready(tksp_node_op *op, tks_status status, tks_op **out,
     return TKS_OK;
 }
 
+static void name(const tks_op *base, tksp_audit_names *out) {
+    const tksp_node_op *op = (const tksp_node_op *)base;
+    *out = (tksp_audit_names){.prefix = tks_bytes_of(op->base.data, op->base.size - 1),
+                              .type = TKS_LITERAL("tokenstore")};
+}
+
+const tksp_audit_kind tksp_node_audit = {.name = name};
+
 void tksp_node_op_clear(tks_op *op) {
     tksp_node_op *self = (tksp_node_op *)op;
     for (size_t i = 0; i < self->size; i++) tks_json_free((tks_json *)self->values[i]);

@@ -2,6 +2,7 @@
 #ifndef TKSP_NODE_TOKENS_PRIVATE_H
 #define TKSP_NODE_TOKENS_PRIVATE_H
 
+#include "audit.h"
 #include "names.h"
 #include "op_private.h"
 #include "option.h"
@@ -38,6 +39,9 @@ tks_status tksp_node_op_ready(tksp_node_op *op, tks_status status, tks_op **out,
 
 /* tksp_op_kind.clear for every operation of Tokenstore. */
 void tksp_node_op_clear(tks_op *op);
+
+/* For tksp_op_kind.audit, of those that create and end tokens. */
+extern const tksp_audit_kind tksp_node_audit;
 
 /* For tksp_op_kind.cluster_advice. */
 extern const char tksp_node_cluster_advice[];

@@ -2,6 +2,7 @@
 #ifndef TKSP_SCRIPT_H
 #define TKSP_SCRIPT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct tksp_script {
@@ -9,6 +10,8 @@ typedef struct tksp_script {
     const char *sha1; /* 40 hexadecimal digits: what EVALSHA takes */
     const char *text;
     size_t size;
+    const struct tksp_script *audited; /* its form that tells what it did; NULL: it has none */
+    bool is_audited;                   /* it is such a form */
 } tksp_script;
 
 extern const tksp_script tksp_script_adopt;

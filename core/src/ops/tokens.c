@@ -154,6 +154,7 @@ void tksp_present(tksp_tokens_op *op, size_t i, tks_bytes token) {
     slot->token = tksp_arena_dup(&op->base.arena, token);
     slot->located = tksp_token_read(token, slot->place.locator);
     slot->aliased = !slot->located;
+    slot->generated = slot->located;
     for (size_t k = op->width;
          k-- > 0;) { /* the first, of which the others are copies, is the last */
         if (k > 0) slot[k] = slot[0];
@@ -316,7 +317,8 @@ tks_status tksp_tokens_finish(tks_op *base, int64_t now_ms) {
 
 void tksp_learn_from_echo(tksp_tokens_op *op, size_t command, tks_bytes echo) {
     char known = echo.data[echo.size - 1];
-    if (tks_bytes_equal(echo, op->base.commands[command].argv[2])) return; /* nothing new */
+    const tks_bytes *argv = op->base.commands[command].argv;
+    if (tks_bytes_equal(echo, argv[1 + tksp_count_keys(argv)])) return; /* nothing new */
     if (known == '0') tksp_server_set_ends_fields(op->base.server, TKSP_NO);
     if (known == '1') tksp_server_set_ends_fields(op->base.server, TKSP_YES);
 }

@@ -10,6 +10,7 @@
 enum { TTL_MIN_MS = 60000 };
 
 bool tksp_may_hsetex(const tksp_tokens_op *op) {
+    if (op->base.audit != NULL) return false; /* the script tells, and writes, what was created */
     if (tksp_server_ends_fields(op->base.server) != TKSP_YES) return false;
     if (tksp_server_sets_ending(op->base.server) == TKSP_NO || op->config.max_per_owner > 0) {
         return false;

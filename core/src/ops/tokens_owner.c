@@ -93,6 +93,7 @@ tks_status tks_tokens_delete_all(const tks_tokens *tokens, tks_bytes app, tks_by
     tks_status status =
         tksp_owner_op_new(tokens, &delete_all_kind, TKS_ONCE, app, type, owner, &op, err);
     if (status == TKS_OK) add_keep(op, keep);
+    if (status == TKS_OK) op->slots[0].owner = tksp_arena_dup(&op->base.arena, owner);
     return status != TKS_OK ? status : tksp_tokens_op_ready(op, status, out, err);
 }
 

@@ -2,6 +2,7 @@
 #ifndef TKSP_TOKENS_PRIVATE_H
 #define TKSP_TOKENS_PRIVATE_H
 
+#include "audit.h"
 #include "key.h"
 #include "names.h"
 #include "op_private.h"
@@ -46,6 +47,7 @@ typedef struct tksp_slot {
     tksp_place place;
     bool located; /* `place.locator` is known: at once, but for custom tokens */
     bool aliased; /* it has an alias: a custom token */
+    bool generated; /* a token of this form was presented */
     bool gone;    /* get: the field ended between two commands */
     bool read;    /* get: there is nothing to ask for any more */
     tksp_near_entry
@@ -155,7 +157,10 @@ struct tksp_tokens_op {
 TKSP_ASSERT_SMALL(tksp_tokens_op);
 
 /* The members of tksp_op_kind that all token operations share. */
-#define TKSP_TOKENS_BASE .finish = tksp_tokens_finish, .clear = tksp_tokens_op_clear
+#define TKSP_TOKENS_BASE                                                                           \
+    .finish = tksp_tokens_finish, .clear = tksp_tokens_op_clear, .audit = &tksp_tokens_audit
+
+extern const tksp_audit_kind tksp_tokens_audit; /* tokens_audit.c */
 
 /* What scripts answer of a token that was rotated: see absent in core/scripts/lib/hash.lua. */
 enum { TKSP_FORWARD = -5, TKSP_TOMBSTONE = -6 };

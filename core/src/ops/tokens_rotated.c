@@ -133,6 +133,9 @@ tks_status tksp_take_revoked(tksp_tokens_op *op) {
         const tksp_slot *slot = &op->slots[i];
         if (slot->command == SIZE_MAX) continue;
         if (tksp_checked_reply(op, slot->command, &slot->place, &status) == NULL) return status;
+        if (op->base.audit != NULL) {
+            tksp_audit_set_owner(&op->base, slot->family, op->tokens[i].owner);
+        }
     }
     tksp_op_clear_commands(&op->base);
     if (!kind->spares_reused) return fail_reused(op);

@@ -37,7 +37,8 @@ def open_store(options: Options) -> RedisTokens:
         if name is not None and not 1 <= len(os.fsencode(name)) <= _NAME_MAX:
             raise UsageError(f"{argument.upper()} must be 1 to {_NAME_MAX} bytes")
     pepper = None if options.pepper_file is None else read_file(options.pepper_file)
-    return RedisTokens(options.url, prefix=options.prefix, pepper=pepper)
+    size = getattr(options, "audit_stream", 0)
+    return RedisTokens(options.url, prefix=options.prefix, pepper=pepper, audit_stream=size)
 
 
 def read_file(path: str) -> bytes:

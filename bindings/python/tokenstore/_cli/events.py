@@ -1,10 +1,11 @@
-"""``events``: sessions of RedisJWT that end, as it happens."""
+"""``events``: sessions of RedisJWT that end, as it happens; or the audit stream."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
+from tokenstore._cli.audits import audit_events
 from tokenstore._cli.common import Options, UsageError
 from tokenstore._cli.output import is_for_people, print_csv_row, print_json
 from tokenstore._cli.terminal import moment, plain
@@ -20,10 +21,14 @@ _WORDS = {"expired": "expired", "del": "ended"}
 
 def events(options: Options) -> bool:
     """A line for each, until --limit or Ctrl-C."""
-    if options.format == "json":
-        raise UsageError("events never end, so there is no one JSON value: use --format jsonl")
     if options.limit is not None and options.limit < 1:
         raise UsageError("--limit must be at least 1")
+    if options.audit:
+        return audit_events(options)
+    if options.follow:
+        raise UsageError("--follow is for --audit: without it, events are shown as they happen")
+    if options.format == "json":
+        raise UsageError("events never end, so there is no one JSON value: use --format jsonl")
     seen = 0
     with Client(options.url) as client, SessionEvents(client, kea=options.kea) as listener:
         if options.format == "csv":

@@ -40,6 +40,18 @@ def _store() -> argparse.ArgumentParser:
     return parent
 
 
+def _audited() -> argparse.ArgumentParser:
+    parent = argparse.ArgumentParser(add_help=False)
+    parent.add_argument(
+        "--audit-stream",
+        type=int,
+        default=0,
+        metavar="N",
+        help="write what is done to the audit stream, which keeps about N events; the actor is cli:USER",
+    )
+    return parent
+
+
 def _watched() -> argparse.ArgumentParser:
     parent = argparse.ArgumentParser(add_help=False)
     parent.add_argument(
@@ -53,7 +65,7 @@ class _Commands:
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self._choices = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-        self.common, self.store, self.watched = _common(), _store(), _watched()
+        self.common, self.store, self.watched, self.audited = _common(), _store(), _watched(), _audited()
 
     def add(
         self, name: str, run: str, help: str, *parents: argparse.ArgumentParser, names: Sequence[str] = ()
@@ -117,11 +129,16 @@ def _add_server(commands: _Commands) -> None:
     bench.add_argument(
         "--seconds", type=float, default=1.0, help="for each operation (default: %(default)s)"
     )
-    events = commands.add("events", "events.events", "Show sessions of RedisJWT that end, as it happens.")
+    events = commands.add(
+        "events", "events.events", "Show sessions of RedisJWT that end, as it happens; or what the audit stream has."
+    )
     events.add_argument(
         "--kea", action="store_true", help="let the server publish them: CONFIG SET notify-keyspace-events"
     )
-    events.add_argument("--limit", type=int, metavar="N", help="stop after so many")
+    events.add_argument("--limit", type=int, metavar="N", help="stop after so many; of --audit the newest (default: 100)")
+    events.add_argument("--audit", action="store_true", help="what the audit stream has, of the stores with this prefix")
+    events.add_argument("--follow", action="store_true", help="of --audit also what comes later, until Ctrl-C")
+    events.add_argument("--prefix", default="ts", help="prefix of the stream's key (default: %(default)s)")
     _where(doctor, ping, bench, events)
 
 
@@ -152,7 +169,11 @@ def _add_counts(commands: _Commands) -> None:
 
 def _add_tokens(commands: _Commands) -> None:
     create = commands.add(
-        "create", "tokens.create", "Create a token, and print it.", commands.store, names=("app", "type")
+        "create",
+        "tokens.create",
+        "Create a token, and print it.",
+        *(commands.store, commands.audited),
+        names=("app", "type"),
     )
     create.add_argument("owner", nargs="?", metavar="OWNER", help="without one the token is anonymous")
     create.add_argument("--duration", type=seconds_of, help="90, 15m, 12h, 30d; default: no expiry")
@@ -162,7 +183,7 @@ def _add_tokens(commands: _Commands) -> None:
         "rotate",
         "tokens.rotate",
         "Replace the token on stdin, and print the new one.",
-        commands.store,
+        *(commands.store, commands.audited),
         names=("app", "type"),
     )
     rotate.add_argument("--stdin", action="store_true", help="the token is read from stdin in any case")
@@ -193,13 +214,15 @@ def _add_which(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_ends(commands: _Commands) -> None:
-    revoke = commands.add("revoke", "tokens.revoke", "End a token.", commands.store, names=("app", "type"))
+    revoke = commands.add(
+        "revoke", "tokens.revoke", "End a token.", commands.store, commands.audited, names=("app", "type")
+    )
     _add_which(revoke)
     everything = commands.add(
         "revoke-all",
         "tokens.revoke_all",
         "End all of an owner's tokens.",
-        commands.store,
+        *(commands.store, commands.audited),
         names=("app", "type", "owner"),
     )
     everything.add_argument("--yes", action="store_true", help="do not ask for confirmation")

@@ -7,8 +7,9 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from tokenstore import _core
+from tokenstore import _core, audit
 from tokenstore._closing import AsyncClosing
+from tokenstore.asyncio._audited import AuditedDriver
 from tokenstore.asyncio._driver import Driver, running_loop
 from tokenstore.client import Argument, BaseClient
 from tokenstore.errors import ConfigurationError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstore._measures import PoolStats
     from tokenstore._types import ClientOptions, Duration
+    from tokenstore.audit import AuditEvent
 
 __all__ = ["Client"]
 
@@ -28,7 +30,7 @@ class Client(BaseClient, AsyncClosing):
     """One server, for any number of stores and tasks: all share one connection, and no task waits for another.
 
     ``url`` and the options are those of :class:`tokenstore.Client`, except ``pool_size``, which is for threads.
-    ``credentials`` may be an async function. In addition:
+    ``credentials`` and ``on_event`` may be async functions. In addition:
 
     ``connections``
         to the server, per event loop (default 1, which serves a hundred thousand operations a second). More are
@@ -45,6 +47,7 @@ class Client(BaseClient, AsyncClosing):
     """
 
     _module = "tokenstore.asyncio"
+    _audited = AuditedDriver
 
     def __init__(
         self,
@@ -105,6 +108,14 @@ class Client(BaseClient, AsyncClosing):
         replies: dict[str, Any] = await self._driver.run(_core.each(args), timeout)
         return replies
 
+    async def audit_events(
+        self, prefix: str = "ts", *, after: str | None = None, count: int = 100, reverse: bool = False
+    ) -> list[AuditEvent]:
+        """What is in the audit stream, as :meth:`tokenstore.Client.audit_events`."""
+        return audit.read_entries(
+            await self.execute(*audit.read_command(prefix, after, count, reverse))
+        )
+
     async def ping(self, *, timeout: Duration | None = None) -> bool:
         """True if the server answers, as :meth:`tokenstore.Client.ping`."""
         return bool(await self._driver.run(_core.ping(), timeout))
@@ -135,6 +146,7 @@ class Client(BaseClient, AsyncClosing):
         ``limit`` is ``connections`` for each loop and server."""
         return self._driver.pool_stats()
 
+    auditEvents = audit_events
     forEachPrimary = for_each_primary
     poolStats = pool_stats
 
