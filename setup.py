@@ -3,8 +3,7 @@
 Both contain the C core; only _oauth, which Spike and keys at a URL need, links libcurl.
 
 Environment:
-  TOKENSTORE_ABI3=1  one build for CPython 3.10 and later (the limited API) instead of one per version;
-                 it cannot be imported in interpreters with a GIL of their own
+  TOKENSTORE_ABI3=1  one build for CPython 3.10 and later (the limited API) instead of one per version
   TOKENSTORE_LINK=…  archives with the compiled C core; without it the core is compiled here
   CFLAGS, LDFLAGS  as usual
 """
@@ -12,11 +11,13 @@ Environment:
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
 
@@ -124,6 +125,15 @@ class BuildExt(build_ext):
             raise PlatformError(f"headers are missing; on Debian: apt-get install {' '.join(missing)}")
 
 
+class BdistWheel(bdist_wheel):
+    """Packs what it has built itself: files that an earlier build has left may be of other sources."""
+
+    def run(self):
+        build = self.get_finalized_command("build")
+        shutil.rmtree(build.build_lib, ignore_errors=True)
+        super().run()
+
+
 def module(name, glue, libraries):
     return Extension(
         name,
@@ -149,6 +159,6 @@ setup(
         module("tokenstore._core", [stem for stem in GLUE if stem not in OF_OAUTH], [*LIBRARIES]),
         module("tokenstore._oauth", OF_OAUTH + IN_BOTH, [*LIBRARIES, *CURL]),
     ],
-    cmdclass={"build_ext": BuildExt},
+    cmdclass={"build_ext": BuildExt, "bdist_wheel": BdistWheel},
     options={"bdist_wheel": {"py_limited_api": "cp310"}} if ABI3 else {},
 )

@@ -93,13 +93,14 @@ static inline void tksp_py_set(PyObject **at, PyObject *value) {
     Py_XDECREF(old);
 }
 
-/* What both modules declare, as far as this CPython knows it: they may be imported in interpreters with a GIL of their
- * own (not with the limited API), and each needs its GIL: without it objects are read while another thread changes
- * them. */
+/* The slots that follow Py_mod_exec in both modules: they may be imported in interpreters with a GIL of their own, and each
+ * needs that GIL: without it objects would be read while another thread changes them. The numbers are those of the stable
+ * ABI of 3.12, for a build with the limited API of 3.10, which has no names for them; tksp_py_module_init removes them
+ * where CPython does not know them. */
 #ifdef Py_MOD_PER_INTERPRETER_GIL_SUPPORTED
 #define TKSP_PY_INTERPRETERS {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #else
-#define TKSP_PY_INTERPRETERS
+#define TKSP_PY_INTERPRETERS {3, (void *)2},
 #endif
 #ifdef Py_MOD_GIL_USED
 #define TKSP_PY_GIL {Py_mod_gil, Py_MOD_GIL_USED},
@@ -112,6 +113,9 @@ static inline void tksp_py_set(PyObject **at, PyObject *value) {
 
 /* Makes a type and adds it to the module. 0, or -1 with an exception. */
 int tksp_py_add_type(PyObject *module, PyTypeObject **type, PyType_Spec *spec);
+
+/* The result of PyInit. The first slot of `def` is Py_mod_exec. */
+PyObject *tksp_py_module_init(PyModuleDef *def);
 
 /* m_traverse, m_clear and m_free of both modules. */
 int tksp_py_state_traverse(PyObject *module, visitproc visit, void *arg);
@@ -133,26 +137,6 @@ bool tksp_py_check_signals(void *context);
 /* The timeout of one call in milliseconds: None is 0, the target's own; anything else is rounded up.
  * TypeError, DataError. */
 bool tksp_py_timeout(const tksp_py_state *state, PyObject *arg, int64_t *out_ms);
-
-/* ---- py_client.c ------------------------------------------------------------------------------- */
-
-/* A _core.Client. */
-typedef struct tksp_py_client {
-    PyObject head;
-    tks_client *client;
-    PyObject *credentials; /* called for each new connection; NULL: the target has them */
-    PyObject *observer;    /* called when an operation has ended; NULL: nobody wants to know */
-    bool closed;
-} tksp_py_client;
-
-/* The client of a _core.Client; borrowed. */
-static inline tks_client *tksp_py_client_get(PyObject *object) {
-    return ((tksp_py_client *)object)->client;
-}
-
-/* (user, password), as returned by the function credentials=; the caller clears `out`. False with an
- * exception, which contains neither. */
-bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_credentials *out);
 
 /* ---- py_errors.c ------------------------------------------------------------------------------- */
 
@@ -292,6 +276,24 @@ PyObject *tksp_py_events(PyObject *module, PyObject *object);
 PyObject *tksp_py_write_events(PyObject *module, PyObject *object);
 
 /* ---- py_client.c ------------------------------------------------------------------------------- */
+
+/* A _core.Client. */
+typedef struct tksp_py_client {
+    PyObject head;
+    tks_client *client;
+    PyObject *credentials; /* called for each new connection; NULL: the target has them */
+    PyObject *observer;    /* called when an operation has ended; NULL: nobody wants to know */
+    bool closed;
+} tksp_py_client;
+
+/* The client of a _core.Client; borrowed. */
+static inline tks_client *tksp_py_client_get(PyObject *object) {
+    return ((tksp_py_client *)object)->client;
+}
+
+/* (user, password), as returned by the function credentials=; the caller clears `out`. False with an
+ * exception, which contains neither. */
+bool tksp_py_credentials_get(const tksp_py_state *state, PyObject *pair, tks_credentials *out);
 
 /* timeout(value) -> the same in seconds, None for None. TypeError, DataError. */
 PyObject *tksp_py_timeout_of(PyObject *module, PyObject *arg);

@@ -72,5 +72,5 @@ static struct PyModuleDef module_def = {
 };
 
 PyMODINIT_FUNC PyInit__core(void) {
-    return PyModuleDef_Init(&module_def);
+    return tksp_py_module_init(&module_def);
 }

@@ -49,5 +49,5 @@ static struct PyModuleDef module_def = {
 };
 
 PyMODINIT_FUNC PyInit__oauth(void) {
-    return PyModuleDef_Init(&module_def);
+    return tksp_py_module_init(&module_def);
 }

@@ -6,6 +6,17 @@ int tksp_py_add_type(PyObject *module, PyTypeObject **type, PyType_Spec *spec) {
     return *type == NULL ? -1 : PyModule_AddType(module, *type);
 }
 
+enum { FIRST_WITH_SLOTS = 0x030C0000 };
+
+PyObject *tksp_py_module_init(PyModuleDef *def) {
+    PyObject *version =
+        PySys_GetObject("hexversion"); /* of the CPython that runs, not of the headers */
+    if (version == NULL || PyLong_AsLong(version) < FIRST_WITH_SLOTS) {
+        def->m_slots[1] = (PyModuleDef_Slot){0, NULL};
+    }
+    return PyModuleDef_Init(def);
+}
+
 int tksp_py_state_traverse(PyObject *module, visitproc visit, void *arg) {
     tksp_py_state *state = PyModule_GetState(module);
 #define VISIT(name) Py_VISIT(state->name##_type);
