@@ -133,7 +133,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/cluster.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk mk/declared.mk mk/web.mk mk/near.mk mk/metrics.mk mk/browser.mk mk/docs.mk
+-include mk/tests-c.mk mk/io.mk mk/cluster.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/packaging.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk mk/declared.mk mk/web.mk mk/near.mk mk/metrics.mk mk/browser.mk mk/docs.mk
 
 # The longest first, so that no lane ends long before the others.
 LONGEST := asyncio python spike faults lua cluster web nginx old-server
@@ -173,6 +173,8 @@ help:
 #: make bench-docs   the same, written to docs/explanation/benchmarks.md
 #: make env          shell assignments: eval "$(make -s env)" lets Lua find the checkout
 #: make docs         the documentation site, build/docs/html; docs-links checks its links, spell its words
+#: make rocks        rocks of this version, make deb Debian packages, from what is committed; make rocks-check,
+#:                   deb-check and image-check install and use them (the last two as root, in a bare Debian)
 #: make man          the man page of the command line, build/tokenstore.1
 #: make install      headers, libraries and Lua modules below PREFIX=/usr/local; needs neither Python nor Node.
 #:                   install-lua installs the modules alone; uninstall removes all of it

@@ -131,26 +131,26 @@ install-lua: lua
 	@[ -n "$(strip $(LUA_ABIS))" ] || \
 	  { echo "no headers of any Lua; on Debian: apt-get install liblua5.4-dev (or liblua5.1-0-dev)" >&2; exit 1; }
 	@set -e; for abi in $(LUA_ABIS); do \
-	  install -d $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
+	  install -d $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore $(DESTDIR)$(LIBDIR)/lua/$$abi/tokenstore; \
 	  install -m 644 bindings/lua/tokenstore/*.lua $(DESTDIR)$(PREFIX)/share/lua/$$abi/tokenstore; \
-	  install -m 644 $(BUILD)/lua/$$abi/tokenstore/*.so $(DESTDIR)$(PREFIX)/lib/lua/$$abi/tokenstore; \
+	  install -m 644 $(BUILD)/lua/$$abi/tokenstore/*.so $(DESTDIR)$(LIBDIR)/lua/$$abi/tokenstore; \
 	  $(call install_plugins,$$abi,$(DESTDIR)$(PREFIX)/share/lua/$$abi); \
 	done
 
 uninstall-lua:
 	rm -rf $(foreach abi,5.1 5.3 5.4,$(DESTDIR)$(PREFIX)/share/lua/$(abi)/tokenstore \
-	  $(DESTDIR)$(PREFIX)/lib/lua/$(abi)/tokenstore)
+	  $(DESTDIR)$(LIBDIR)/lua/$(abi)/tokenstore)
 	cd $(DESTDIR)$(PREFIX)/share/lua/5.1 2>/dev/null && rm -f $(LUA_PLUGINS) && \
 	  rmdir -p --ignore-fail-on-non-empty $(sort $(dir $(LUA_PLUGINS))) || true
 
-# For luarocks: see tokenstore-scm-1.rockspec, which sets ROCK_INCLUDE and where things go.
+# For luarocks: see tokenstore-scm-1.rockspec, which sets ROCK_INCLUDE and where things go. The plugins have rocks of
+# their own (packaging/rocks).
 rock: lua
 
 install-rock:
 	install -d $(ROCK_LUADIR)/tokenstore $(ROCK_LIBDIR)/tokenstore
 	install -m 644 bindings/lua/tokenstore/*.lua $(ROCK_LUADIR)/tokenstore
 	install -m 755 $(BUILD)/lua/$(LUA_ABIS)/tokenstore/*.so $(ROCK_LIBDIR)/tokenstore
-	$(call install_plugins,$(LUA_ABIS),$(ROCK_LUADIR))
 
 test-rock:
 	@sh tests/lua/rock.sh $(BUILD)/rocks
