@@ -8,6 +8,8 @@ ROOT = DOCS.parent
 sys.path.insert(0, str(DOCS / "_ext"))
 sys.path.insert(0, str(ROOT / "bindings/python"))
 
+import django_project  # noqa: E402, F401
+
 import tokenstore  # noqa: E402
 
 project = "tokenstore"
@@ -21,7 +23,11 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx_inline_tabs",
-    "themed_images",  # docs/_ext
+    "c_headers",  # docs/_ext
+    "commands",
+    "lua_types",
+    "other_names",
+    "themed_images",
 ]
 exclude_patterns = ["_ext", "_static"]
 nitpicky = False
@@ -37,5 +43,11 @@ html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 
-# nginx with Lua inside, and "…" for what is left out.
-suppress_warnings = ["misc.highlighting_failure"]
+# nginx with Lua inside, and "…" for what is left out; and names in annotations that both blocking and asyncio have.
+suppress_warnings = ["misc.highlighting_failure", "ref.python"]
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+autodoc_default_options = {"members": True}

@@ -1,11 +1,13 @@
-# The documentation site: docs/*.md with Sphinx (docs/conf.py).
+# The documentation site: docs/*.md with Sphinx (docs/conf.py). The reference is made from docstrings, *.d.lua, the public
+# headers and the command line's parser (docs/_ext).
 #
-#   docs  build/docs/html; warnings are errors
+#   docs  build/docs/html; warnings are errors, and the reference must have each public name (scripts/check-reference)
 .PHONY: docs setup-docs
 setup-docs:
 	@scripts/setup docs
 
 docs: setup-docs
 	@$(AGAIN) python
-	@$(VENV)/bin/sphinx-build -q -W --keep-going -b html -d $(BUILD)/docs/doctrees docs $(BUILD)/docs/html
+	@$(VENV)/bin/sphinx-build -q -E -W --keep-going -b html -d $(BUILD)/docs/doctrees docs $(BUILD)/docs/html
+	@$(PYTHON) scripts/check-reference $(BUILD)/docs/html
 	@echo "the site: $(BUILD)/docs/html/index.html"

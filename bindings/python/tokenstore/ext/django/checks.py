@@ -14,6 +14,7 @@ __all__ = ["check_cookie"]
 
 
 def check_cookie(**unused: Any) -> list[CheckMessage]:
+    """An error for each setting of the cookie that browsers would not keep."""
     try:
         Cookie(
             settings.SESSION_COOKIE_NAME,

@@ -14,7 +14,9 @@ class JSONSerializer:
     """Dates, times, durations, Decimals, UUIDs and lazy texts are stored as text, and read back as text."""
 
     def dumps(self, obj: Any) -> bytes:
+        """The text that is stored. TypeError for what JSON does not know."""
         return json.dumps(obj, cls=DjangoJSONEncoder, separators=(",", ":")).encode()
 
     def loads(self, data: bytes) -> Any:
+        """What such a text says."""
         return json.loads(data)

@@ -34,6 +34,7 @@ class DevicesView(LoginRequiredMixin, TemplateView):
         return {**super().get_context_data(**kwargs), "sessions": sessions}
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Ends the session whose ``sid`` the field ``end`` has, or with a field ``others`` all but this one."""
         id = request.POST.get("end")
         if "others" in request.POST:
             end_sessions(request.user, keep=request)
