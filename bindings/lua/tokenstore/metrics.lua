@@ -166,8 +166,9 @@ end
 function Metrics:sync(ending)
   local counters, gauges = count(self.clients)
   for key, number in pairs(counters) do
-    local more = number - (self.told[key] or 0)
-    if more > 0 and store(self.dict, key, more) then
+    local told = self.told[key]
+    local more = number - (told or 0)
+    if (more > 0 or not told) and store(self.dict, key, more) then
       self.told[key] = number
     end
   end
