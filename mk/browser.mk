@@ -5,4 +5,4 @@ SUITES += browser
 
 .PHONY: test-browser
 test-browser: python
-	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/browser
+	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) --ignore tests/browser/console tests/browser

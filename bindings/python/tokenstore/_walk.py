@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstore.errors import ConnectionError, OutcomeUnknownError, TimeoutError
 
 if TYPE_CHECKING:
     from tokenstore.client import Client
 
-__all__ = ["find_keys", "walk"]
+__all__ = ["Found", "Steps", "find_keys", "steps", "walk"]
 
 _TRIES = 10  # looks at the topology that find that it has changed
 _PAUSE = 1.0  # seconds, while slots are on their way
+
+
+class Found(NamedTuple):
+    """The result of a SCAN, and the primary that it is from ("": the one server)."""
+
+    node: str
+    keys: list[bytes] | None
+
+
+Steps = Generator[Any, Any, None]
+"""Yields what a method of a client returned, to be sent back, by asyncio once it was awaited."""
 
 
 def find_keys(client: Client, match: str, count: int) -> Iterator[bytes]:
@@ -23,8 +34,32 @@ def find_keys(client: Client, match: str, count: int) -> Iterator[bytes]:
     return chain.from_iterable(keys for _, keys in walk(client, match, count) if keys)
 
 
-def walk(client: Client, match: str, count: int) -> Iterator[tuple[str, list[bytes] | None]]:
-    """The result of each SCAN, of about ``count`` keys, with the primary that it is from ("": the one server).
+def walk(client: Client, match: str, count: int) -> Iterator[Found]:
+    """What :func:`steps` finds, one after the other."""
+    made = steps(client, match, count, _found, time.sleep)
+    answer = None
+    while True:
+        try:
+            each = made.send(answer)
+        except StopIteration:
+            return
+        answer = None if isinstance(each, Found) else each
+        if isinstance(each, Found):
+            yield each
+
+
+def _found(node: str, keys: list[bytes] | None) -> Steps:
+    yield Found(node, keys)
+
+
+def steps(
+    client: Any,
+    match: str,
+    count: int,
+    take: Callable[[str, list[bytes] | None], Steps],
+    sleep: Callable[[float], Any],
+) -> Steps:
+    """Takes the result of each SCAN, of about ``count`` keys, with the primary that it is from ("": the one server).
 
     (primary, None) says that what came of it so far does not count: its slots have changed meanwhile, and it is
     scanned again if it has any. So in the end each primary was scanned whole while its slots were the same, from
@@ -32,49 +67,47 @@ def walk(client: Client, match: str, count: int) -> Iterator[tuple[str, list[byt
     moving.
     """
     if "+cluster:" not in client.url:
-        for keys in _rounds(client, match, count, None):
-            yield "", keys
+        yield from _rounds(client, match, count, None, take)
         return
     done: dict[str, bytes] = {}
     for _ in range(_TRIES):
-        places = _places(client)
+        places = yield from _places(client)
         for node in [node for node in done if places.get(node) != done[node]]:
             del done[node]
-            yield node, None
+            yield from take(node, None)
         left = [node for node in places if node not in done]
         moving = any(b"[" in place for place in places.values())
         if not left and not moving:
             return
         for node in left:
             try:
-                for keys in _rounds(client, match, count, node):
-                    yield node, keys
+                yield from _rounds(client, match, count, node, take)
                 done[node] = places[node]
             except (ConnectionError, OutcomeUnknownError, TimeoutError):
-                yield node, None  # it is replaced, or asking for the topology fails as well
+                yield from take(node, None)  # it is replaced, or asking for the topology fails as well
         if moving:
-            time.sleep(_PAUSE)
+            yield sleep(_PAUSE)
     raise ConnectionError(
         "slots of the cluster keep moving from node to node: run this again when that has ended"
     )
 
 
-def _rounds(client: Client, match: str, count: int, node: str | None) -> Iterator[list[bytes]]:
+def _rounds(client: Any, match: str, count: int, node: str | None, take: Callable[..., Steps]) -> Steps:
     cursor = b"0"
     while True:
-        command = ("SCAN", cursor, "MATCH", match, "COUNT", count)
-        cursor, keys = client.execute(*command, node=node)
-        yield keys
+        cursor, keys = yield client.execute("SCAN", cursor, "MATCH", match, "COUNT", count, node=node)
+        yield from take(node or "", keys)
         if cursor == b"0":
             return
 
 
-def _places(client: Client) -> dict[str, bytes]:
+def _places(client: Any) -> Generator[Any, Any, dict[str, bytes]]:
     """What each primary says of itself: the epoch of its slots, which changes with every change of them, and the
     slots; those on their way in brackets."""
+    texts = yield client.for_each_primary("CLUSTER", "NODES")
     return {
         node: next(_place(line) for line in text.splitlines() if b"myself" in line)
-        for node, text in client.for_each_primary("CLUSTER", "NODES").items()
+        for node, text in texts.items()
     }
 
 

@@ -130,6 +130,7 @@ class RedisTokens(Store):
         )
         super().__init__(redis, **client_options)
         self._ops.store.use(self._client._core)
+        self._prefix = prefix
 
     def create(
         self,

@@ -7,9 +7,9 @@ from typing import Any
 
 from tokenstore._cli.common import Options, counted, open_store, read_token
 from tokenstore._cli.output import Column, print_rows
-from tokenstore._cli.stats import names_of_kind
 from tokenstore._cli.terminal import moment
 from tokenstore._cli.tokens import NAMES, as_record
+from tokenstore._kinds import names_of_kind
 
 __all__ = ["find"]
 

@@ -12,7 +12,7 @@ from tokenstore import migrate as _migrate
 from tokenstore._cli import terminal
 from tokenstore._cli.common import Options, read_file
 from tokenstore._cli.output import is_for_people, print_record
-from tokenstore._cli.stats import ROUND
+from tokenstore._kinds import ROUND
 from tokenstore._walk import walk
 from tokenstore.client import Client
 

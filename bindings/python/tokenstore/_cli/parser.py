@@ -95,6 +95,7 @@ def make_parser(prog: str) -> argparse.ArgumentParser:
     _add_ends(commands)
     _add_migrate(commands)
     _add_jwt(commands)
+    _add_console(commands)
     completion = commands.add("completion", "completion.completion", "Print a script that completes commands.")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"), metavar="SHELL", help="bash, zsh or fish")
     return parser
@@ -265,3 +266,26 @@ def _add_jwt(commands: _Commands) -> None:
     jwt.add_argument(
         "--leeway", type=seconds_of, default=0, metavar="SECONDS", help="how far exp and nbf may be off"
     )
+
+
+def _add_console(commands: _Commands) -> None:
+    console = commands.add(
+        "console",
+        "console.console",
+        "Serve a console for the browser: find an owner, see its sessions, end them.",
+        commands.store,
+    )
+    console.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
+    console.add_argument("--port", type=int, default=0, help="default: a free one")
+    console.add_argument("--read-only", action="store_true", help="it ends nothing")
+    console.add_argument("--jwt", action="store_true", help="show sessions of RedisJWT too")
+    console.add_argument(
+        "--password-file", metavar="FILE", help="log in with the password in this file, instead of a link"
+    )
+    console.add_argument("--cert", metavar="FILE", help="serve HTTPS: the certificate, with its chain, as PEM")
+    console.add_argument("--key", metavar="FILE", help="its key")
+    console.add_argument(
+        "--origin", metavar="URL", help="what browsers see, behind a proxy: https://admin.example"
+    )
+    console.add_argument("--actor", metavar="NAME", help="who ends sessions, for the audit; default: your login")
+    _where(console)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from typing import Any
@@ -12,15 +11,12 @@ from tokenstore import _core
 from tokenstore._cli import terminal
 from tokenstore._cli.common import Options, open_store
 from tokenstore._cli.output import Column, print_rows
+from tokenstore._kinds import KIND, ROUND, hashes_of, names_of_kind
 from tokenstore._walk import walk
 from tokenstore.client import Client
 from tokenstore.tokens import RedisTokens
 
-__all__ = ["ROUND", "kinds_of", "names_of_kind", "owners", "stats"]
-
-ROUND = 1000  # keys that a SCAN looks at, about
-_KIND = 4  # characters of a key that say which app and type it is of
-_LOCATOR = 16
+__all__ = ["kinds_of", "owners", "stats"]
 
 
 def stats(options: Options) -> bool:
@@ -29,12 +25,12 @@ def stats(options: Options) -> bool:
     size = len(head.encode(errors="surrogateescape"))
     counts: dict[str, dict[bytes, Any]] = {}  # by primary and kind
     with open_store(options) as store:
-        for node, found in _tallied(store, _escaped(head) + "?" * (_KIND + _LOCATOR)):
+        for node, found in _tallied(store, hashes_of(options.prefix)):
             if found is None:
                 counts.pop(node, None)
                 continue
             for key, live, lasting in found:
-                row = counts.setdefault(node, {}).setdefault(key[size : size + _KIND], dict.fromkeys(_COUNTED, 0))
+                row = counts.setdefault(node, {}).setdefault(key[size : size + KIND], dict.fromkeys(_COUNTED, 0))
                 row["owners"] += live > 0
                 row["tokens"] += live
                 row["lasting"] += lasting
@@ -62,7 +58,7 @@ def owners(options: Options) -> bool:
     counts: dict[str, dict[str, Any]] = {}  # by primary and owner
     with open_store(options) as store:
         for kind in kinds_of(store.client, head + "kinds", options.app, options.type):
-            match = _escaped(head) + _escaped(kind.decode()) + "?" * _LOCATOR
+            match = hashes_of(options.prefix, kind)
             for node, found in _tallied(store, match):
                 if found is None:
                     counts.pop(node, None)
@@ -84,11 +80,6 @@ def owners(options: Options) -> bool:
         "this app and type have no owners with live tokens",
     )
     return True
-
-
-def _escaped(text: str) -> str:
-    """For MATCH, literally."""
-    return re.sub(r"([\\*?\[\]^])", r"\\\1", text)
 
 
 def _tallied(
@@ -145,13 +136,3 @@ def _names_of(client: Client, registry: str, kinds: Sequence[bytes]) -> Sequence
     """App and type of each kind."""
     texts = client.execute("HMGET", registry, *kinds) if kinds else []
     return [names_of_kind(kind, text) for kind, text in zip(kinds, texts)]
-
-
-def names_of_kind(kind: bytes, text: bytes | None) -> tuple[str, str]:
-    """One that is not registered, which an ACL may forbid, is shown as such."""
-    if text is None:
-        return f"(kind {kind.decode()})", "?"
-    app, type = text.decode(errors="surrogateescape")[2:-2].split('","')
-    return json.loads(f'"{app}"'), json.loads(f'"{type}"')
-
-

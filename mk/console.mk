@@ -1,0 +1,13 @@
+# The session console (suite console): its pages over WSGI and ASGI, as a process, and in Chromium.
+#
+#   test-console       all
+#   console-pictures   docs/images/console-*.png anew
+SUITES += console
+
+.PHONY: test-console console-pictures
+test-console: python
+	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/console
+	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) -k "not pictures" tests/browser/console
+
+console-pictures: python
+	@TOKENSTORE_PICTURES=1 $(PYTHON) -m pytest -q -k pictures tests/browser/console
