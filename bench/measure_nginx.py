@@ -43,6 +43,7 @@ http {{
     cached = {{ store = sessions, app = "bench", cache = 2 }}
     keeping = assert(require("tokenstore").Sessions("unix://{redis}", {{ pool_size = 50, near_cache = 1000 }}))
     near = {{ store = keeping, app = "bench" }}
+    headers_only = {{ store = keeping, app = "bench", headers_only = true }}
   }}
   server {{
     listen 127.0.0.1:{port};
@@ -57,6 +58,10 @@ http {{
     }}
     location = /near {{
       access_by_lua_block {{ guard.session(near) }}
+      content_by_lua_block {{ ngx.print "ok" }}
+    }}
+    location = /headers_only {{
+      access_by_lua_block {{ guard.session(headers_only) }}
       content_by_lua_block {{ ngx.print "ok" }}
     }}
     location = /by_hand {{
@@ -144,6 +149,12 @@ def measure(table, directory, rounds, seconds=1):
             ("/guard", "/unchecked", "the guard, against no check", (">=", 0.7)),
             ("/cached", "/unchecked", "the guard with cache = 2, against no check", (">=", 0.7)),
             ("/near", "/unchecked", "the guard with near_cache, against no check", (">=", 0.8)),
+            (
+                "/headers_only",
+                "/unchecked",
+                "the guard with near_cache and headers_only, against no check",
+                (">=", 0.8),
+            ),
         ):
             a, b, ratio = turns(
                 rounds,

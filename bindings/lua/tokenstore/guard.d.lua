@@ -26,6 +26,7 @@ local guard = {}
 ---@field headers? table<string, tokenstore.guard.Value> for the upstream (default X-Owner-Id: the owner)
 ---@field realm? string for WWW-Authenticate (default: app)
 ---@field fail_open? boolean true: while Redis cannot be reached, requests pass, without the headers (default false: 503)
+---@field headers_only? boolean true: the result is true instead of the session, which a near cache then does not copy
 ---@field cache? number seconds for which a worker caches the result, 0 … 60 (default 0); not one that it ended itself
 
 ---@class tokenstore.guard.SessionOptions: tokenstore.guard.Options
@@ -35,15 +36,15 @@ local guard = {}
 ---@field store tokenstore.RedisTokens
 ---@field type string
 
----Passes the request on, or ends it with 400, 401 or 503. The session; nil if Redis could not be reached
----and fail_open is set.
+---Passes the request on, or ends it with 400, 401 or 503. The session, or true with headers_only; nil if Redis could
+---not be reached and fail_open is set.
 ---@param options tokenstore.guard.SessionOptions
----@return tokenstore.Session?
+---@return tokenstore.Session|true?
 function guard.session(options) end
 
 ---The same for tokens of RedisTokens.
 ---@param options tokenstore.guard.TokenOptions
----@return tokenstore.Token?
+---@return tokenstore.Token|true?
 function guard.token(options) end
 
 ---@class tokenstore.guard.JwtOptions

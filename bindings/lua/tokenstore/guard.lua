@@ -25,6 +25,8 @@
 --              long; one that lives longer, or has no expiry, is unchanged, and so is any if Redis cannot
 --              write
 --   anonymous  true: a session without an owner is valid, too
+--   headers_only true: returns true instead of the session. With near_cache nothing is copied then, and
+--              what is in the headers is prepared once for each session
 --   headers { name = value }: a field of the session ("owner_id"), of its data ("data.role"), or a function
 --              of the session; by default X-Owner-Id is the owner
 --   realm      for WWW-Authenticate (default: app)

@@ -2,6 +2,7 @@
 
 local cookie = require "tokenstore.cookie"
 local core = require "tokenstore.core"
+local near = require "tokenstore.near"
 local set_cookie = require "tokenstore.set_cookie"
 
 local CACHE_MAX = 60 -- seconds
@@ -18,11 +19,13 @@ local KINDS = {
   realm = "string",
   fail_open = "boolean",
   anonymous = "boolean",
+  headers_only = "boolean",
   cache = "number",
 }
 
 -- The differences between the stores: their class, the options they require, those they do not have, the
--- name of the owner, the longest token, and of those whose sessions the guard can create, their operations.
+-- name of the owner, the longest token, what finds a session in memory, and of those whose sessions the guard
+-- can create, their operations.
 local kinds = {}
 
 kinds.session = {
@@ -31,6 +34,7 @@ kinds.session = {
   lacks = { type = true },
   owner = "owner_id",
   token_max = 1024,
+  view = near.session_view,
   operations = core.operations.Sessions,
   delete = "kill",
 }
@@ -40,6 +44,7 @@ kinds.token = {
   lacks = {},
   owner = "owner",
   token_max = 1024,
+  view = near.token_view,
   operations = core.operations.RedisTokens,
   delete = "delete",
 }
@@ -48,6 +53,7 @@ kinds.jwt = {
   needs = {},
   lacks = {
     app = true, type = true, refresh = true, cache = true, cookie_attributes = true, anonymous = true,
+    headers_only = true,
   },
   owner = "id",
   token_max = 65536, -- more than nginx takes in a header; the store has its own max_size
@@ -131,6 +137,16 @@ local function read_headers(headers)
   return list
 end
 
+-- Are all of them fields? Functions may do as they like with what they get.
+local function are_fields(headers)
+  for _, what in next, headers do
+    if type(what) == "function" then
+      return false
+    end
+  end
+  return true
+end
+
 -- A header's name as many upstreams read it (CGI and its successors: HTTP_X_OWNER_ID), and as nginx names
 -- its variables.
 function options.fold(name)
@@ -183,6 +199,9 @@ function options.prepare(given, kind, level)
     realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
     fail_open = given.fail_open,
     anonymous = given.anonymous,
+    headers_only = given.headers_only,
+    view = given.headers_only and given.store._near and are_fields(headers) and kind.view or nil,
+    values = setmetatable({}, { __mode = "k" }), -- of the headers, by the view
     cache = given.cache or 0,
     cache_key = table.concat({ given.app or "", given.type or "", given.anonymous and "a" or "", "" }, "\0"),
   }

@@ -60,16 +60,21 @@ local function answers(store, args)
   return type(args) == "table" and not store.client.closed
 end
 
+-- What is kept for get{ app, token } of Sessions: the session without its token, which is nobody's to change;
+-- or nil, which says nothing.
+function near.session_view(store, args)
+  if answers(store, args) and has_two(args) then
+    return find_session(store._store, args.app, args.token)
+  end
+  return nil
+end
+
 -- get{ app, token } of Sessions: the session, or nil, which says nothing.
 function near.session(store, args)
-  if not (answers(store, args) and has_two(args)) then
-    return nil
-  end
-  local token = args.token
-  local view = find_session(store._store, args.app, token)
+  local view = near.session_view(store, args)
   return view and finish({
     app = view.app,
-    token = token,
+    token = args.token,
     id = view.id,
     owner_id = view.owner_id,
     sid = view.sid,
@@ -78,18 +83,21 @@ function near.session(store, args)
   }, view)
 end
 
--- get{ app, type, token } of RedisTokens: the same.
-function near.token(store, args)
+-- The same for get{ app, type, token } of RedisTokens.
+function near.token_view(store, args)
   local first = answers(store, args) and next(args)
-  if not (first and has_two(args, first)) then
-    return nil
+  if first and has_two(args, first) then
+    return find_token(store._store, args.app, args.type, args.token)
   end
-  local token = args.token
-  local view = find_token(store._store, args.app, args.type, token)
+  return nil
+end
+
+function near.token(store, args)
+  local view = near.token_view(store, args)
   return view and finish({
     app = view.app,
     type = view.type,
-    token = token,
+    token = args.token,
     id = view.id,
     owner = view.owner,
     sid = view.sid,

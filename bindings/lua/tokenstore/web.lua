@@ -147,6 +147,17 @@ function web.exit(refusal)
   return ngx.exit(refusal.status)
 end
 
+-- Is there a control character? As find "%c", which LuaJIT does not compile.
+local function has_control(text)
+  for i = 1, #text do
+    local code = byte(text, i)
+    if code < 32 or code == 127 then
+      return true
+    end
+  end
+  return false
+end
+
 -- Text for a header; nil for none; false for a value that is not valid in a header.
 local function header_value(entry, session)
   local value
@@ -164,26 +175,49 @@ local function header_value(entry, session)
     value = core.encode(value) or "\n"
   end
   value = tostring(value)
-  return not value:find "%c" and value
+  return not has_control(value) and value
 end
 
--- Sets this session's headers. The refusal if it has a value that no header can hold.
-function web.set_headers(options, session, set)
-  local headers = options.headers
-  set = set or set_header
+-- Sets these values, in the order of the headers. The refusal if one is false: no header can hold it.
+local function set_values(headers, values, set)
   for i = 1, #headers do
-    local entry = headers[i]
-    local value = header_value(entry, session)
+    local value = values[i]
     if value then
-      set(entry.name, value)
+      set(headers[i].name, value)
     elseif value == false then
       ngx.log(ngx.ERR, "tokenstore.guard: the session has a value that is not valid in the header ",
-        entry.name)
+        headers[i].name)
       local message = "The session has a value that is not valid in a header"
       return { status = ngx.HTTP_INTERNAL_SERVER_ERROR, message = message, headers = {} }
     end
   end
   return nil
+end
+
+local function read_values(options, session)
+  local headers, values = options.headers, {}
+  for i = 1, #headers do
+    values[i] = header_value(headers[i], session)
+  end
+  return values
+end
+
+-- Sets this session's headers. The refusal if it has a value that no header can hold.
+function web.set_headers(options, session, set)
+  return set_values(options.headers, read_values(options, session), set or set_header)
+end
+
+-- The values of the headers, of a valid session that is in memory; nil says nothing.
+local function find_values(options, token)
+  local arguments = options.arguments
+  arguments.token = token
+  local view = options.view(options.store, arguments)
+  local values = view and options.values[view]
+  if view and not values and lookup.admits(options, view) then
+    values = read_values(options, view)
+    options.values[view] = values
+  end
+  return values
 end
 
 -- True if the client sent a header that only the guard may set. Checks nginx's variables, which are nearly
@@ -216,20 +250,25 @@ function web.drop_forged(options, set)
   end
 end
 
--- The session of this request, its headers set; or nil and the refusal, or nil if it may pass without one.
--- `ask_store` is lookup.ask or lookup.verify.
+-- The session of this request, or true with headers_only, its headers set; or nil and the refusal, or nil if
+-- it may pass without one. `ask_store` is lookup.ask or lookup.verify.
 function web.check(options, ask_store, set)
   web.drop_forged(options, set)
   local token, tokens, from_header = web.find_tokens(options)
   local session, message, code
   if token and token ~= "" and #token <= options.kind.token_max then
+    local values = options.view and not tokens and find_values(options, token)
+    if values then
+      local refusal = set_values(options.headers, values, set or set_header)
+      return not refusal or nil, refusal
+    end
     session, message, code = lookup.find(options, ask_store, token, tokens)
   end
   if not session then
     return nil, web.refuse(options, token, from_header, message, code)
   end
   local refusal = web.set_headers(options, session, set)
-  return not refusal and session or nil, refusal
+  return not refusal and (options.headers_only or session) or nil, refusal
 end
 
 return web
