@@ -21,40 +21,56 @@ PEERS = (
 
 
 class Site:
-    """A worker, and how long its slowest requests took."""
+    """A worker, and what its turns took."""
 
-    def __init__(self, framework, kind, port):
-        self.worker = Worker(kind, sys.executable, str(BENCH / "worker_web.py"), framework, kind, port)
+    def __init__(self, framework, kind, server):
+        self.worker = Worker(kind, sys.executable, str(BENCH / "worker_web.py"), framework, kind, server.port)
         self.worker.job = ("login",)
         self.worker.finish()
-        self.p99s = []
+        self.pids = (self.worker.process.pid, server.process.pid)
+        self.p99s, self.cpus = [], []
+
+    def cpu(self):
+        """ns of the application and of the server."""
+        threads = (each for pid in self.pids for each in Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((each / "schedstat").read_text().split()[0]) for each in threads)
 
     def requests(self, page, count):
         """A turn: returns its seconds."""
 
         def run():
-            began = time.perf_counter()
+            before, began = self.cpu(), time.perf_counter()
             (p99,) = self.worker.ask(page, count)
+            seconds = time.perf_counter() - began
             self.p99s.append(float(p99))
-            return time.perf_counter() - began
+            self.cpus.append((self.cpu() - before) / count / 1000)
+            return seconds
 
         self.p99s.clear()
+        self.cpus.clear()
         return run
+
+
+def compare(table, what, name, mine, theirs, page, rounds, count, target):
+    """Requests per second; the slowest; and what is the same on a machine that is busy, the least CPU."""
+    a, b, ratio = turns(rounds, mine.requests(page, count), theirs.requests(page, count))
+    row = f"{what}, requests per second, against {name}"
+    table.add(row, count / a, count / b, 1 / ratio, target, unit="/s")
+    a, b = statistics.median(mine.p99s), statistics.median(theirs.p99s)
+    table.add(f"{what}, p99", a, b, a / b, None)
+    a, b = min(mine.cpus), min(theirs.cpus)
+    table.add(f"{what}, CPU of application and server", a, b, a / b, None)
 
 
 def measure(table, directory, rounds, count):
     for framework, peer, name in PEERS:
         server = Server(directory, f"{peer}.sock")
         if peer == "fastapi-redis-sdk" and not server.ask("COMMAND", "INFO", "HEXPIRE"):
-            print(f"{peer} is left out: it needs Redis 7.4; TOKENSTORE_TEST_SERVER=… for another one")
+            print(f"{peer} is left out: it needs Redis 7.4 ($TOKENSTORE_TEST_SERVER)")
         else:
-            theirs, ours, near = (Site(framework, kind, server.port) for kind in (peer, "ours", "near"))
-            for which, mine in (("", ours), (" with near_cache", near)):
-                for page in ("read", "write"):
-                    a, b, ratio = turns(rounds, mine.requests(page, count), theirs.requests(page, count))
-                    row = f"{framework}, a page that {page}s{which}, requests per second, against {name}"
-                    target = (">=", 1.0) if not which else None
-                    table.add(row, count / a, count / b, 1 / ratio, target, unit="/s")
-                    a, b = statistics.median(mine.p99s), statistics.median(theirs.p99s)
-                    table.add(f"{framework}, a page that {page}s{which}, p99", a, b, a / b, None)
+            theirs, ours, near = (Site(framework, kind, server) for kind in (peer, "ours", "near"))
+            for page in ("read", "write"):
+                what = f"{framework}, a page that {page}s"
+                compare(table, what, name, ours, theirs, page, rounds, count, (">=", 1.0))
+                compare(table, f"{what} with near_cache", name, near, theirs, page, rounds, count, None)
         stop_all()
