@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from nginx_server import MISSING, Nginx, running
+from exported import Exported, export
 
 import tokenstore
-from exported import Exported, export
+from nginx_server import MISSING, Nginx, running
 from servers import Server
 from servers import running as running_redis
 from tokenstore.ext.prometheus import Collector
@@ -95,12 +95,15 @@ def test_all_workers_are_counted(redis: Server) -> None:
         assert found.get(f"{name}_count", **at) == gets + 1
         assert found.get(f"{name}_bucket", **at, le="+Inf") == gets + 1
         took = found.get(f"{name}_sum", **at)
-        assert took is not None and 0 < took < 60
+        assert took is not None
+        assert 0 < took < 60
         buckets = [s.value for s in found.samples if s.name == f"{name}_bucket"]
-        assert buckets == sorted(buckets) and len(buckets) == 17
+        assert buckets == sorted(buckets)
+        assert len(buckets) == 17
         assert found.get("tokenstore_connections_limit") == 32
         opened = found.get("tokenstore_connections_opened_total")
-        assert opened is not None and opened >= 2
+        assert opened is not None
+        assert opened >= 2
         assert found.get("tokenstore_metric_errors_total") == 0
         assert token not in found.text
 
@@ -158,7 +161,8 @@ def test_near_cache(redis: Server) -> None:
             if hits is not None and hits >= 3:
                 break
         asked = found.get("tokenstore_operations_total", **GET)
-        assert asked is not None and asked < gets
+        assert asked is not None
+        assert asked < gets
         assert found.get("tokenstore_near_cache_misses_total") is not None
 
 
