@@ -173,6 +173,17 @@ TEST(meter_adds_the_parts_to_the_whole) {
     tks_meter_free(meter);
 }
 
+TEST(meter_leaves_out_what_the_library_does_by_itself) {
+    tks_meter *meter = started();
+    tks_router *router = cluster_new();
+    tks_op *op = tks_router_refresh(router, 0);
+    tks_op_set_meter(op, meter);
+    CHECK(op->measuring == NULL);
+    tks_op_free(op);
+    tks_router_free(router);
+    tks_meter_free(meter);
+}
+
 TEST(meter_outlives_its_client_while_an_operation_needs_it) {
     tks_meter *meter = started();
     tks_op *op = make("get");

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 from exported import Exported, export
 
 import tokenstore
-from nginx_server import MISSING, Nginx, running
-from servers import Server
+from nginx_server import MISSING, ROOT, Nginx, running
+from servers import Server, free_port
 from servers import running as running_redis
 from tokenstore.ext.prometheus import Collector
 
@@ -187,3 +189,17 @@ def test_a_dictionary_that_is_too_small(redis: Server) -> None:
             assert time.monotonic() < end
         assert errors > 0
         assert nginx.get(f"/get?token={token}").text.startswith("found")
+
+
+def test_the_configuration_in_the_docs(redis: Server) -> None:
+    """As printed, but for the address of the server and the port."""
+    page = (ROOT / "docs/how-to/metrics.md").read_text()
+    (block,) = re.findall(r"```nginx\nhttp \{\n(.*?)\n\}\n```", page, re.DOTALL)
+    port = free_port()
+    block = block.replace("redis://localhost:6379", redis.url).replace("127.0.0.1:9145", f"127.0.0.1:{port}")
+    assert redis.url in block
+    with running("", http=block), closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", "/metrics")
+        found = Exported(connection.getresponse().read().decode())
+    assert found.get("tokenstore_metric_errors_total") == 0
+    assert found.get("tokenstore_connections_limit") == 16
