@@ -3,9 +3,10 @@
  * Purpose:   each client has a meter (url.h). It does nothing until it is started; then every operation that ends is
  *            measured: tks_op_get_measure says what that one has cost, and the meter has the sums, by operation.
  *            Measures have names, numbers and codes, and so can hold no token, no owner and no data.
- * Rules:     measured are the operations of the tables (operation.h), raw commands, ping, and a Spike's. What the library
- *            does by itself is not: connecting, asking for the map of a cluster, keeping the near cache true. What the
- *            near cache answered is not in the sums: it has its own (tks_near_stats).
+ * Rules:     measured are the operations of the tables (operation.h), raw commands, ping, and get_token of a Spike that
+ *            has this client for its Redis. What the library does by itself is not: connecting, asking for the map of a
+ *            cluster, keeping the near cache true. What the near cache answered is not in the sums: it has its own
+ *            (tks_near_stats).
  * Lifecycle: counted, like tks_server. Started once, and never stopped.
  * Threads:   any. A reader sees each number whole, and several of them a moment apart. */
 #ifndef TOKENSTORE_METER_H
