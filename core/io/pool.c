@@ -40,9 +40,9 @@ struct tksp_pool {
     uint64_t generation;
     uint64_t timeouts;       /* see tks_pool_stats, */
     _Atomic uint64_t opened; /* and there */
-    int64_t renewable_at; /* by tksp_clock() */
-    size_t idle;          /* the top of the stack of IDLE slots, or NONE */
-    size_t empty;         /* the same for EMPTY ones */
+    int64_t renewable_at;    /* by tksp_clock() */
+    size_t idle;             /* the top of the stack of IDLE slots, or NONE */
+    size_t empty;            /* the same for EMPTY ones */
     waiter *first, **last;
     size_t size;
     slot slots[];
@@ -250,8 +250,8 @@ void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease) {
     tksp_conn_close(doomed);
 }
 
-void tksp_pool_note_opened(tksp_pool *pool) {
-    (void)atomic_fetch_add_explicit(&pool->opened, 1, memory_order_relaxed);
+void tksp_pool_note_opening(tksp_pool *pool, tks_status status) {
+    (void)atomic_fetch_add_explicit(&pool->opened, status == TKS_OK, memory_order_relaxed);
 }
 
 void tksp_pool_add_stats(tksp_pool *pool, tks_pool_stats *stats) {

@@ -43,8 +43,8 @@ tks_status tksp_pool_lend(tksp_pool *pool, bool anew, tksp_wait *wait, tksp_leas
 /* Takes a connection back; one that is not usable is closed. */
 void tksp_pool_give_back(tksp_pool *pool, const tksp_lease *lease);
 
-/* A connection on loan was opened: for the stats. */
-void tksp_pool_note_opened(tksp_pool *pool);
+/* So ended the opening of a connection on loan: for the stats. */
+void tksp_pool_note_opening(tksp_pool *pool, tks_status status);
 
 /* Adds what it has. */
 void tksp_pool_add_stats(tksp_pool *pool, tks_pool_stats *stats);

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "tokenstore/meter.h"
+
 enum { NAME_MAX_SIZE = 1024 };
 
 /* A node of a cluster, and its pool. */
@@ -76,6 +78,8 @@ tksp_near_thread *tksp_pools_get_near(const tksp_pools *pools) {
 }
 
 void tksp_pools_equip(tksp_pools *pools, tks_client *client, tks_op *op) {
+    tks_op_set_server(op, pools->target->server_facts);
+    tks_op_set_meter(op, pools->target->meter);
     if (pools->router != NULL) {
         tks_op_set_router(op, pools->router);
     }

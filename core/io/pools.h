@@ -27,7 +27,7 @@ tks_router *tksp_pools_get_router(const tksp_pools *pools);
 /* NULL: there is no near cache. Borrowed. */
 tksp_near_thread *tksp_pools_get_near(const tksp_pools *pools);
 
-/* Gives an operation what belongs to this process: the router, the near cache. */
+/* Gives an operation what it needs of the client, and of this process: the router, the near cache. */
 void tksp_pools_equip(tksp_pools *pools, tks_client *client, tks_op *op);
 
 /* A connection has logged in with what the host supplied. */

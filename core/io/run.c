@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "tokenstore/connecting.h"
-#include "tokenstore/meter.h"
 
 #define TIMEOUT_MAX_MS INT64_C(315360000000) /* ten years, far from the end of int64_t */
 
@@ -66,9 +65,7 @@ static tks_status borrow(tks_flight *r) {
         tksp_pool_give_back(r->pool, &r->lease);
         r->asks = r->credentials.refused && !r->refused; /* a second refusal is final */
     }
-    if (status == TKS_OK) {
-        tksp_pool_note_opened(r->pool);
-    }
+    tksp_pool_note_opening(r->pool, status);
     if (status == TKS_OK && r->given) {
         tksp_pools_note(r->pools, &r->credentials);
     }
@@ -431,9 +428,6 @@ void tksp_flight_begin(tks_flight *r, pid_t pid, int64_t timeout_ms,
     tksp_wait_begin(&r->wait, pid, timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS,
                     interrupt);
     if (r->client != NULL) {
-        const tks_target *target = tks_client_get_target(r->client);
-        tks_op_set_server(r->op, target->server_facts);
-        tks_op_set_meter(r->op, target->meter);
         tksp_pools *pools = tksp_client_pools(r->client, pid);
         if (pools != NULL) { /* without memory, the batch will fail */
             use_pools(r, pools);

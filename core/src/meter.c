@@ -35,8 +35,8 @@ struct tks_meter {
 
 /* The middle of a local network, then of the way to another region, then timeouts; the bounds that OpenTelemetry advises for
  * database clients are among them. */
-const int64_t tks_meter_bounds_us[TKS_METER_BUCKETS] = {
-    100,   250,   500,    1000,   2500,   5000,    10000,   25000,
+static const int64_t bounds_us[TKS_METER_BUCKETS] = {
+    100,   250,    500,    1000,   2500,    5000,    10000,   25000,
     50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000};
 
 const tks_operation tksp_plain_rows[TKSP_PLAIN_COUNT] = {
@@ -64,26 +64,18 @@ static group group_at(size_t i) {
     }
 }
 
-static bool has(const group *g, const tks_operation *row) {
-    return row >= g->rows && row < g->rows + g->count;
-}
-
-const char *tksp_meter_store_of(const tks_operation *row) {
-    size_t i = 0;
-    group g = group_at(0);
-    while (!has(&g, row) && i + 1 < GROUPS) g = group_at(++i);
-    return g.store;
-}
-
-/* Its place among all. */
-static size_t index_of(const tks_operation *row) {
+size_t tksp_meter_place_of(const tks_operation *row, const char **store) {
     size_t before = 0, i = 0;
     group g = group_at(0);
-    while (!has(&g, row) && i + 1 < GROUPS) {
+    for (; i + 1 < GROUPS && !(row >= g.rows && row < g.rows + g.count); g = group_at(++i)) {
         before += g.count;
-        g = group_at(++i);
     }
+    *store = g.store;
     return before + (size_t)(row - g.rows);
+}
+
+int64_t tks_meter_bound(size_t bucket) {
+    return bucket < TKS_METER_BUCKETS ? bounds_us[bucket] : INT64_MAX;
 }
 
 size_t tks_meter_size(void) {
@@ -150,12 +142,12 @@ static uint64_t get(const _Atomic uint64_t *sum) {
 
 static size_t bucket_of(int64_t took_us) {
     size_t i = 0;
-    while (i < TKS_METER_BUCKETS && took_us > tks_meter_bounds_us[i]) i++;
+    while (i < TKS_METER_BUCKETS && took_us > bounds_us[i]) i++;
     return i;
 }
 
-void tksp_meter_add(tks_meter *meter, const tks_operation *row, const tks_measure *measure) {
-    sums *to = &account_of(meter)->of[index_of(row)];
+void tksp_meter_add(tks_meter *meter, size_t place, const tks_measure *measure) {
+    sums *to = &account_of(meter)->of[place];
     add(&to->outcomes[measure->missed ? TKS_STATUS_COUNT : measure->status], 1);
     add(&to->durations[bucket_of(measure->took_us)], 1);
     add(&to->took_us, (uint64_t)measure->took_us);
@@ -168,13 +160,13 @@ void tksp_meter_add(tks_meter *meter, const tks_operation *row, const tks_measur
 bool tks_meter_read(const tks_meter *meter, size_t i, tks_meter_sums *out) {
     const account *from = account_of(meter);
     uint64_t ended = 0;
-    size_t at = 0, k = 0;
-    if (from == NULL) return false;
-    group g = group_at(0);
-    for (; i - at >= g.count; g = group_at(++k)) at += g.count;
+    size_t k = 0;
+    if (from == NULL || i >= tks_meter_size()) return false;
     const sums *s = &from->of[i];
+    group g = group_at(k);
+    for (; i >= g.count; g = group_at(++k)) i -= g.count;
     *out = (tks_meter_sums){.store = g.store,
-                            .name = g.rows[i - at].name,
+                            .name = g.rows[i].name,
                             .took_us = get(&s->took_us),
                             .tries = get(&s->tries),
                             .trips = get(&s->trips),

@@ -20,10 +20,11 @@ extern const tks_operation tksp_spike_row;
 /* Microseconds by the clock that a started meter has. */
 int64_t tksp_meter_now(const tks_meter *meter);
 
-/* Which store has this row. */
-const char *tksp_meter_store_of(const tks_operation *row);
+/* The place of a row among all operations, and in *store whose it is. A row of another copy of this library, in another
+ * shared object, has none here. */
+size_t tksp_meter_place_of(const tks_operation *row, const char **store);
 
 /* Adds an operation that has ended to the sums. */
-void tksp_meter_add(tks_meter *meter, const tks_operation *row, const tks_measure *measure);
+void tksp_meter_add(tks_meter *meter, size_t place, const tks_measure *measure);
 
 #endif

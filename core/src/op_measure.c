@@ -2,6 +2,7 @@
 #include "op_measure.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "meter.h"
 
@@ -11,14 +12,31 @@ struct tksp_measuring {
     tks_measure measure;
 };
 
+/* NULL: out of memory, and the operation is not measured. malloc uses glibc's fast lists, calloc does not. */
+static struct tksp_measuring *measuring_new(tks_meter *meter) {
+    struct tksp_measuring *measuring = malloc(sizeof *measuring);
+    if (measuring == NULL) {
+        tks_meter_free(meter);
+        return NULL;
+    }
+    memset(measuring, 0, sizeof *measuring);
+    measuring->meter = meter;
+    return measuring;
+}
+
+/* In Lua, one shared object makes operations and another runs them, each with a copy of this library. */
+void tksp_op_name(tks_op *op, const tks_operation *row) {
+    op->row = row;
+    op->place_of = tksp_meter_place_of;
+}
+
 void tks_op_set_meter(tks_op *op, tks_meter *meter) {
     if (op->row == NULL || op->measuring != NULL || !tks_meter_is_started(meter)) return;
-    op->measuring = calloc(1, sizeof *op->measuring); /* without memory, it is not measured */
-    if (op->measuring != NULL) op->measuring->meter = tks_meter_hold(meter);
+    op->measuring = measuring_new(tks_meter_hold(meter));
 }
 
 void tksp_op_measure_part(const tks_op *op, tks_op *part) {
-    if (op->measuring != NULL) part->measuring = calloc(1, sizeof *part->measuring);
+    if (op->measuring != NULL) part->measuring = measuring_new(NULL);
 }
 
 const tks_measure *tks_op_get_measure(const tks_op *op) {
@@ -87,7 +105,7 @@ static void end(tks_op *op, tks_status status) {
     struct tksp_measuring *m = op->measuring;
     m->ended = true;
     if (m->meter == NULL) return;
-    m->measure.store = tksp_meter_store_of(op->row);
+    const size_t place = op->place_of(op->row, &m->measure.store);
     m->measure.name = op->row->name;
     m->measure.status = status;
     m->measure.missed = status == TKS_OK && has_missed(&op->result);
@@ -96,7 +114,7 @@ static void end(tks_op *op, tks_status status) {
         status == TKS_OK && op->near != NULL && m->measure.trips == 0 && has_found(&op->result);
     m->measure.tries++;
     m->measure.took_us = tksp_meter_now(m->meter) - m->measure.began_us;
-    if (!m->measure.near) tksp_meter_add(m->meter, op->row, &m->measure);
+    if (!m->measure.near) tksp_meter_add(m->meter, place, &m->measure);
 }
 
 tks_need tksp_op_step_measured(tks_op *op, const tks_event *event) {

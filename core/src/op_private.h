@@ -74,6 +74,9 @@ typedef struct tksp_op_kind {
     void (*clear)(tks_op *op);
 } tksp_op_kind;
 
+/* See tksp_meter_place_of. */
+typedef size_t tksp_place_of(const tks_operation *row, const char **store);
+
 typedef enum tksp_op_state {
     TKS_OP_NEW,
     TKS_OP_SENDING,
@@ -89,7 +92,8 @@ typedef enum tksp_op_state {
 
 struct tks_op {
     const tksp_op_kind *kind;
-    const tks_operation *row; /* what measures call it; NULL: it is the library's own, and not measured */
+    const tks_operation *row; /* its name for measures; NULL: the library's own, not measured */
+    tksp_place_of *place_of;  /* of the copy of this library that has the row */
     struct tksp_measuring *measuring; /* see op_measure.h; NULL: it is not measured */
     tksp_op_state state;
     tks_safety safety;
@@ -143,6 +147,9 @@ struct tks_op {
 
 /* Allocates an operation of `size` bytes (a struct that begins with tks_op), zeroed. NULL: out of memory. */
 tks_op *tksp_op_new(size_t size, const tksp_op_kind *kind, tks_safety safety);
+
+/* What measures call it. */
+void tksp_op_name(tks_op *op, const tks_operation *row);
 
 /* tks_op_step, without measuring. */
 tks_need tksp_op_advance(tks_op *op, const tks_event *event);

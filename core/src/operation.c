@@ -17,7 +17,7 @@ tks_status tks_operation_make(const tks_operation *row, const void *store, const
     const tks_param *last = row->param_count > 0 ? &row->params[row->param_count - 1] : NULL;
     tks_status status = row->make(store, args, out, err);
     if (status != TKS_OK) return status;
-    (*out)->row = row;
+    tksp_op_name(*out, row);
     if (last == NULL) return TKS_OK;
     int64_t number = args[row->param_count - 1].number;
     if (last->type == TKS_PARAM_FRESH && number != 0) tks_op_set_fresh(*out);

@@ -17,7 +17,7 @@ from servers import running
 
 HERE = Path(__file__).resolve().parent
 BINDINGS = HERE.parents[1] / "bindings/python"
-FEW, MANY = 200, 1200
+FEW, MANY = 100, 600
 
 
 def instructions(url: str, how: str, gets: int, bindings: Path = BINDINGS) -> int:

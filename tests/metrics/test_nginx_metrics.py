@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from nginx_server import MISSING, Nginx, running
+from exported import Exported, export
 
 import tokenstore
-from exported import Exported, export
-from servers import Server
+from nginx_server import MISSING, ROOT, Nginx, running
+from servers import Server, free_port
 from servers import running as running_redis
 from tokenstore.ext.prometheus import Collector
 
@@ -95,12 +97,15 @@ def test_all_workers_are_counted(redis: Server) -> None:
         assert found.get(f"{name}_count", **at) == gets + 1
         assert found.get(f"{name}_bucket", **at, le="+Inf") == gets + 1
         took = found.get(f"{name}_sum", **at)
-        assert took is not None and 0 < took < 60
+        assert took is not None
+        assert 0 < took < 60
         buckets = [s.value for s in found.samples if s.name == f"{name}_bucket"]
-        assert buckets == sorted(buckets) and len(buckets) == 17
+        assert buckets == sorted(buckets)
+        assert len(buckets) == 17
         assert found.get("tokenstore_connections_limit") == 32
         opened = found.get("tokenstore_connections_opened_total")
-        assert opened is not None and opened >= 2
+        assert opened is not None
+        assert opened >= 2
         assert found.get("tokenstore_metric_errors_total") == 0
         assert token not in found.text
 
@@ -158,7 +163,8 @@ def test_near_cache(redis: Server) -> None:
             if hits is not None and hits >= 3:
                 break
         asked = found.get("tokenstore_operations_total", **GET)
-        assert asked is not None and asked < gets
+        assert asked is not None
+        assert asked < gets
         assert found.get("tokenstore_near_cache_misses_total") is not None
 
 
@@ -183,3 +189,17 @@ def test_a_dictionary_that_is_too_small(redis: Server) -> None:
             assert time.monotonic() < end
         assert errors > 0
         assert nginx.get(f"/get?token={token}").text.startswith("found")
+
+
+def test_the_configuration_in_the_docs(redis: Server) -> None:
+    """As printed, but for the address of the server and the port."""
+    page = (ROOT / "docs/how-to/metrics.md").read_text()
+    (block,) = re.findall(r"```nginx\nhttp \{\n(.*?)\n\}\n```", page, re.DOTALL)
+    port = free_port()
+    block = block.replace("redis://localhost:6379", redis.url).replace("127.0.0.1:9145", f"127.0.0.1:{port}")
+    assert redis.url in block
+    with running("", http=block), closing(HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        connection.request("GET", "/metrics")
+        found = Exported(connection.getresponse().read().decode())
+    assert found.get("tokenstore_metric_errors_total") == 0
+    assert found.get("tokenstore_connections_limit") == 16

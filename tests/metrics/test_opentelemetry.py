@@ -87,7 +87,8 @@ def test_a_span_of_each_operation(redis: Server, telemetry: Telemetry) -> None:
     create, get, missed = telemetry.spans()
     port = port_of(redis)
     assert [s.name for s in (create, get)] == [f"create 127.0.0.1:{port}", f"get 127.0.0.1:{port}"]
-    assert get.kind is SpanKind.CLIENT and get.status.status_code is StatusCode.UNSET
+    assert get.kind is SpanKind.CLIENT
+    assert get.status.status_code is StatusCode.UNSET
     assert dict(get.attributes or {}) == {
         db.DB_SYSTEM_NAME: "redis",
         db.DB_NAMESPACE: "2",
@@ -97,9 +98,12 @@ def test_a_span_of_each_operation(redis: Server, telemetry: Telemetry) -> None:
         "tokenstore.store": "Sessions",
         "tokenstore.outcome": "ok",
     }
-    assert missed.attributes and missed.attributes["tokenstore.outcome"] == "not_found"
+    assert missed.attributes
+    assert missed.attributes["tokenstore.outcome"] == "not_found"
     assert missed.status.status_code is StatusCode.UNSET
-    assert create.start_time and get.end_time and before <= create.start_time < get.end_time <= after
+    assert create.start_time
+    assert get.end_time
+    assert before <= create.start_time < get.end_time <= after
 
 
 def test_spans_have_the_caller_s_as_their_parent(redis: Server, telemetry: Telemetry) -> None:
@@ -109,7 +113,8 @@ def test_spans_have_the_caller_s_as_their_parent(redis: Server, telemetry: Telem
         with tracer.start_as_current_span("request"):
             client.ping()
     ping, request = telemetry.spans()
-    assert ping.parent is not None and ping.parent.span_id == request.get_span_context().span_id
+    assert ping.parent is not None
+    assert ping.parent.span_id == request.get_span_context().span_id
 
 
 def test_asyncio_spans_have_their_own_caller_s(redis: Server, telemetry: Telemetry) -> None:
@@ -141,9 +146,11 @@ def test_errors(redis: Server, telemetry: Telemetry, tmp_path: Path) -> None:
         with pytest.raises(tokenstore.ConnectionError):
             gone.ping()
     refused, lost = telemetry.spans()
-    assert refused.attributes and refused.attributes[error_attributes.ERROR_TYPE] == "ERR"
+    assert refused.attributes
+    assert refused.attributes[error_attributes.ERROR_TYPE] == "ERR"
     assert refused.attributes[db.DB_RESPONSE_STATUS_CODE] == "ERR"
-    assert lost.attributes and lost.attributes[error_attributes.ERROR_TYPE] == "connection"
+    assert lost.attributes
+    assert lost.attributes[error_attributes.ERROR_TYPE] == "connection"
     assert lost.attributes[server_attributes.SERVER_ADDRESS] == f"{tmp_path}/none.sock"
     assert db.DB_RESPONSE_STATUS_CODE not in lost.attributes
     assert lost.attributes["tokenstore.tries"] == 4
@@ -156,7 +163,8 @@ def test_durations(redis: Server, telemetry: Telemetry) -> None:
         client.ping()
         client.ping()
         (point,) = telemetry.metrics()[db_metrics.DB_CLIENT_OPERATION_DURATION]
-    assert point.count == 2 and 0 < point.sum < 60
+    assert point.count == 2
+    assert 0 < point.sum < 60
     assert point.explicit_bounds == (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10)
     assert point.attributes[db.DB_OPERATION_NAME] == "ping"
     assert "tokenstore.outcome" not in point.attributes

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from exported import export
 from prometheus_client import CollectorRegistry
 
 import tokenstore
 import tokenstore.asyncio
-from exported import export
 from servers import Server
 from tokenstore._measures import BOUNDS
 from tokenstore.ext.prometheus import Collector
@@ -38,11 +38,14 @@ def test_operations(server: Server) -> None:
     assert found.get("tokenstore_operation_duration_seconds_count", **at) == 4
     assert found.get("tokenstore_operation_duration_seconds_bucket", **at, le="+Inf") == 4
     took = found.get("tokenstore_operation_duration_seconds_sum", **at)
-    assert took is not None and 0 < took < 60
+    assert took is not None
+    assert 0 < took < 60
     assert found.get("tokenstore_operation_tries_total", **at) == 4
     sent, received = (found.get(f"tokenstore_{way}_bytes_total", **at) for way in ("sent", "received"))
-    assert sent is not None and sent > 4 * 40
-    assert received is not None and received > 3 * 20
+    assert sent is not None
+    assert sent > 4 * 40
+    assert received is not None
+    assert received > 3 * 20
 
 
 def test_buckets_go_up(server: Server) -> None:

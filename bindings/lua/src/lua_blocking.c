@@ -131,8 +131,9 @@ static int pool_stats(lua_State *L) {
     const struct {
         const char *name;
         uint64_t number;
-    } fields[] = {{"limit", stats.limit},     {"idle", stats.idle},     {"used", stats.used},
-                  {"waiting", stats.waiting}, {"opened", stats.opened}, {"timeouts", stats.timeouts}};
+    } fields[] = {{"limit", stats.limit},   {"idle", stats.idle},
+                  {"used", stats.used},     {"waiting", stats.waiting},
+                  {"opened", stats.opened}, {"timeouts", stats.timeouts}};
     lua_newtable(L);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         tksp_lua_push_integer(L, (int64_t)fields[i].number);

@@ -73,7 +73,7 @@ void tksp_lua_open_meter(lua_State *L) {
     tksp_lua_set_functions(L, functions);
     lua_createtable(L, TKS_METER_BUCKETS, 0);
     for (int i = 0; i < TKS_METER_BUCKETS; i++) {
-        lua_pushnumber(L, (lua_Number)tks_meter_bounds_us[i] / 1e6);
+        lua_pushnumber(L, (lua_Number)tks_meter_bound((size_t)i) / 1e6);
         lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, -2, "meter_bounds");

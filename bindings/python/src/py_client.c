@@ -218,13 +218,13 @@ static PyObject *client_describe(PyObject *object, PyObject *unused) {
 static PyObject *show_target(const tks_target *t) {
     PyObject *name = describe(t);
     if (name == NULL) return NULL;
-    return Py_BuildValue("{s:N,s:O,s:z,s:i,s:k,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "name", name,
-                         "asks", t->asks ? Py_True : Py_False, "host", t->host, "port",
-                         (int)t->port, "db", (unsigned long)t->db, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
-                         t->tls ? Py_True : Py_False, "ca", t->ca, "cert", t->cert, "key", t->key,
-                         "server_name", t->server_name, "timeout", (double)t->timeout_ms / 1e3,
-                         "connect_timeout", (double)t->connect_timeout_ms / 1e3, "greeting_hint",
-                         tks_greeting_get_hint(t));
+    return Py_BuildValue(
+        "{s:N,s:O,s:z,s:i,s:k,s:z,s:O,s:z,s:z,s:z,s:z,s:d,s:d,s:s}", "name", name, "asks",
+        t->asks ? Py_True : Py_False, "host", t->host, "port", (int)t->port, "db",
+        (unsigned long)t->db, "path", t->transport == TKS_UNIX ? t->path : NULL, "tls",
+        t->tls ? Py_True : Py_False, "ca", t->ca, "cert", t->cert, "key", t->key, "server_name",
+        t->server_name, "timeout", (double)t->timeout_ms / 1e3, "connect_timeout",
+        (double)t->connect_timeout_ms / 1e3, "greeting_hint", tks_greeting_get_hint(t));
 }
 
 tks_status tksp_py_client_node(PyObject *object, int node, tks_target **out) {

@@ -54,11 +54,11 @@ struct tksp_py_call {
     PyObject *callback, *context;  /* the task's; NULL: no task is waiting */
     PyObject *value, *error;       /* the outcome; both NULL: not settled */
     PyObject *connection;          /* the last one used; NULL: none */
-    PyObject *origin;              /* the context that it was called in, for an observer; NULL: there is none */
-    double began, deadline;        /* time.monotonic() */
-    double queued;                 /* when it was last sent */
-    int64_t wall_ms;               /* a fixed clock; 0: the machine's */
-    tks_need need;                 /* the result of its last step */
+    PyObject *origin; /* the context that it was called in, for an observer; NULL: there is none */
+    double began, deadline; /* time.monotonic() */
+    double queued;          /* when it was last sent */
+    int64_t wall_ms;        /* a fixed clock; 0: the machine's */
+    tks_need need;          /* the result of its last step */
     int lane; /* of its last batch: the node that it goes to, -1 where there is one server; TKSP_PY_ALONE minus
                  that, if its answers may come late: it must not share a connection */
     char sent, over, blocking, under_way; /* bool, of type char for T_BOOL */

@@ -95,10 +95,10 @@ static PyObject *sums_of(const tks_meter_sums *sums) {
         Py_XDECREF(outcomes);
         return NULL;
     }
-    return Py_BuildValue(
-        "ssNNdKKKK", sums->store, sums->name, outcomes, durations, (double)sums->took_us / 1e6,
-        (unsigned long long)sums->tries, (unsigned long long)sums->trips,
-        (unsigned long long)sums->sent, (unsigned long long)sums->received);
+    return Py_BuildValue("ssNNdKKKK", sums->store, sums->name, outcomes, durations,
+                         (double)sums->took_us / 1e6, (unsigned long long)sums->tries,
+                         (unsigned long long)sums->trips, (unsigned long long)sums->sent,
+                         (unsigned long long)sums->received);
 }
 
 /* sums() -> [(store, name, {outcome: count}, [count by duration, …], seconds, tries, trips, sent, received), …] */
@@ -131,7 +131,7 @@ PyObject *tksp_py_meter_bounds(PyObject *module, PyObject *unused) {
     (void)module;
     (void)unused;
     for (Py_ssize_t i = 0; tuple != NULL && i < TKS_METER_BUCKETS; i++) {
-        PyObject *bound = PyFloat_FromDouble((double)tks_meter_bounds_us[i] / 1e6);
+        PyObject *bound = PyFloat_FromDouble((double)tks_meter_bound((size_t)i) / 1e6);
         if (bound == NULL) {
             Py_CLEAR(tuple);
         } else {

@@ -15,10 +15,10 @@ import logging
 
 from tokenstore import jwt
 from tokenstore._core import __version__
+from tokenstore._measures import Measure, OperationStats, PoolStats
 from tokenstore._types import UNSET
 from tokenstore.audit import AuditEvent, acting
 from tokenstore.client import Client
-from tokenstore._measures import Measure, OperationStats, PoolStats
 from tokenstore.errors import (
     ConfigurationError,
     ConflictError,

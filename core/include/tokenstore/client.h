@@ -115,6 +115,7 @@ typedef struct tks_pool_stats {
     uint64_t timeouts; /**< and so many callers waited in the queue until their deadline */
 } tks_pool_stats;
 
+/** They may have changed when this returns. */
 tks_pool_stats tks_client_get_pool_stats(tks_client *client) TKS_ALL_NONNULL;
 
 /** The id of this process, without a system call if the system allows: for callers that must check on each call

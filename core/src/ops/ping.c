@@ -27,7 +27,7 @@ tks_status tks_ping_new(tks_op **out, tks_error *err) {
         return tks_fail_memory(err);
     }
     op->commands[0].may_be_forbidden = true;
-    op->row = &tksp_plain_rows[TKSP_PING];
+    tksp_op_name(op, &tksp_plain_rows[TKSP_PING]);
     *out = op;
     return TKS_OK;
 }

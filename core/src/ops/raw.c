@@ -142,7 +142,7 @@ tks_status tks_raw_new(size_t count, const size_t *argc, const tks_bytes *argv,
         tks_op_free(&self->base);
         return tks_fail_memory(err);
     }
-    self->base.row = &tksp_plain_rows[count == 1 ? TKSP_EXECUTE : TKSP_PIPELINE];
+    tksp_op_name(&self->base, &tksp_plain_rows[count == 1 ? TKSP_EXECUTE : TKSP_PIPELINE]);
     *out = &self->base;
     return TKS_OK;
 }

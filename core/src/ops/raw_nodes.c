@@ -208,7 +208,7 @@ tks_status tks_raw_each_new(size_t argc, const tks_bytes *argv, tks_op **out, tk
     self->argv = words;
     self->argc = argc;
     self->safety = safety_of(argc, words);
-    self->op.row = &tksp_plain_rows[TKSP_FOR_EACH_PRIMARY];
+    tksp_op_name(&self->op, &tksp_plain_rows[TKSP_FOR_EACH_PRIMARY]);
     *out = &self->op;
     return TKS_OK;
 }

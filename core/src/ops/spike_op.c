@@ -185,7 +185,7 @@ tks_status tks_spike_get_token(tks_spike *spike, tks_bytes request, int64_t held
     *out = NULL;
     tksp_spike_op *self = (tksp_spike_op *)tksp_op_new(sizeof *self, &spike_kind, TKS_IDEMPOTENT);
     if (self == NULL) return tks_fail_memory(err);
-    self->base.row = &tksp_spike_row;
+    tksp_op_name(&self->base, &tksp_spike_row);
     self->base.reads_boot = true;
     self->spike = tksp_spike_hold(spike);
     tks_buf_init(&self->body, 64 * 1024);

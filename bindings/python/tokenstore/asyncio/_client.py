@@ -144,7 +144,8 @@ class Client(BaseClient, AsyncClosing):
     def pool_stats(self) -> PoolStats:
         """The connections of all loops, as :meth:`tokenstore.Client.pool_stats`. One is ``used`` if answers are due on it;
         ``limit`` is ``connections`` for each loop and server."""
-        return self._driver.pool_stats()
+        stats: PoolStats = self._driver.pool_stats()
+        return stats
 
     auditEvents = audit_events
     forEachPrimary = for_each_primary

@@ -67,9 +67,7 @@ class _Reporter:
         version = _core.__version__
         self._tracer = trace.get_tracer("tokenstore", version, tracers, _SCHEMA)
         meter = metrics.get_meter("tokenstore", version, meters, _SCHEMA)
-        self._clients: weakref.WeakKeyDictionary[BaseClient, _Watcher] = (
-            weakref.WeakKeyDictionary()
-        )
+        self._clients: weakref.WeakKeyDictionary[BaseClient, _Watcher] = weakref.WeakKeyDictionary()
         self._duration = meter.create_histogram(
             "db.client.operation.duration",
             unit="s",
@@ -77,17 +75,42 @@ class _Reporter:
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         for make, name, unit, read in (
-            (meter.create_observable_up_down_counter, "db.client.connection.count", "{connection}", _there),
-            (meter.create_observable_up_down_counter, "db.client.connection.max", "{connection}", _limit),
+            (
+                meter.create_observable_up_down_counter,
+                "db.client.connection.count",
+                "{connection}",
+                _there,
+            ),
+            (
+                meter.create_observable_up_down_counter,
+                "db.client.connection.max",
+                "{connection}",
+                _limit,
+            ),
             (
                 meter.create_observable_up_down_counter,
                 "db.client.connection.pending_requests",
                 "{request}",
                 _waiting,
             ),
-            (meter.create_observable_counter, "db.client.connection.timeouts", "{timeout}", _timeouts),
-            (meter.create_observable_counter, "tokenstore.near_cache.hits", "{token}", _near("hits")),
-            (meter.create_observable_counter, "tokenstore.near_cache.misses", "{token}", _near("misses")),
+            (
+                meter.create_observable_counter,
+                "db.client.connection.timeouts",
+                "{timeout}",
+                _timeouts,
+            ),
+            (
+                meter.create_observable_counter,
+                "tokenstore.near_cache.hits",
+                "{token}",
+                _near("hits"),
+            ),
+            (
+                meter.create_observable_counter,
+                "tokenstore.near_cache.misses",
+                "{token}",
+                _near("misses"),
+            ),
         ):
             make(name, [self._observe(read)], unit=unit)
 
@@ -115,7 +138,9 @@ class _Reporter:
 class _Watcher:
     """What one client calls when an operation has ended. It does not keep the client alive."""
 
-    def __init__(self, client: BaseClient, tracer: trace.Tracer, duration: metrics.Histogram) -> None:
+    def __init__(
+        self, client: BaseClient, tracer: trace.Tracer, duration: metrics.Histogram
+    ) -> None:
         self._client = weakref.ref(client)
         self._tracer = tracer
         self._duration = duration

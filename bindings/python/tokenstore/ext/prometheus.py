@@ -11,7 +11,6 @@ fraction of a microsecond more. docs/reference/metrics.md has every name. Labels
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Union
 
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -31,7 +30,10 @@ _OPERATION = ["server", "store", "operation"]
 _EDGES = [*[repr(bound) for bound in BOUNDS], "+Inf"]
 
 _SUMS = {
-    "tries": ("tokenstore_operation_tries", "Tries of operations: more than operations are retries."),
+    "tries": (
+        "tokenstore_operation_tries",
+        "Tries of operations: more than operations are retries.",
+    ),
     "trips": ("tokenstore_round_trips", "Questions to the server whose answer was awaited."),
     "sent": ("tokenstore_sent_bytes", "Bytes of commands that were sent."),
     "received": ("tokenstore_received_bytes", "Bytes of the texts in answers."),
@@ -47,7 +49,10 @@ _NEAR_GAUGES = {
     "entries": ("entries", "Records in the near cache."),
     "bytes": ("bytes", "Their memory."),
     "alive": ("alive", "1: it answers now."),
-    "oldest_proof": ("oldest_proof_seconds", "Since the server last proved that it tells of changes."),
+    "oldest_proof": (
+        "oldest_proof_seconds",
+        "Since the server last proved that it tells of changes.",
+    ),
 }
 _POOL_COUNTERS = {
     "opened": ("tokenstore_connections_opened", "Connections that were opened."),
@@ -66,7 +71,7 @@ class Collector(BaseCollector):
     let Prometheus ask each process.
     """
 
-    def __init__(self, *clients: Union[BaseClient, Store]) -> None:
+    def __init__(self, *clients: BaseClient | Store) -> None:
         if not clients:
             raise TypeError("Collector needs at least one client or store")
         self._clients = [_client_of(given) for given in clients]
@@ -145,12 +150,20 @@ def _add(one: OperationStats, other: OperationStats) -> OperationStats:
     outcomes = {**one.outcomes}
     for outcome, count in other.outcomes.items():
         outcomes[outcome] = outcomes.get(outcome, 0) + count
-    durations = [a + b for a, b in zip(one.durations, other.durations)]
-    sums = [a + b for a, b in zip(one[4:], other[4:])]
-    return OperationStats(one.store, one.operation, outcomes, durations, *sums)
+    return OperationStats(
+        one.store,
+        one.operation,
+        outcomes,
+        [a + b for a, b in zip(one.durations, other.durations)],
+        one.took + other.took,
+        one.tries + other.tries,
+        one.trips + other.trips,
+        one.sent + other.sent,
+        one.received + other.received,
+    )
 
 
-def _operation_families() -> list[Metric]:
+def _operation_families() -> list[Any]:
     return [
         CounterMetricFamily(
             "tokenstore_operations",
@@ -166,7 +179,7 @@ def _operation_families() -> list[Metric]:
     ]
 
 
-def _near_families() -> list[Metric]:
+def _near_families() -> list[Any]:
     return [
         *(
             CounterMetricFamily(f"tokenstore_near_cache_{name}", text, labels=["server"])
@@ -179,7 +192,7 @@ def _near_families() -> list[Metric]:
     ]
 
 
-def _pool_families() -> list[Metric]:
+def _pool_families() -> list[Any]:
     return [
         GaugeMetricFamily(
             "tokenstore_connections", "Connections, idle or used.", labels=["server", "state"]
@@ -190,5 +203,8 @@ def _pool_families() -> list[Metric]:
         GaugeMetricFamily(
             "tokenstore_connections_waiting", "Callers that wait for one.", labels=["server"]
         ),
-        *(CounterMetricFamily(name, text, labels=["server"]) for name, text in _POOL_COUNTERS.values()),
+        *(
+            CounterMetricFamily(name, text, labels=["server"])
+            for name, text in _POOL_COUNTERS.values()
+        ),
     ]
