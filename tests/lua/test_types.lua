@@ -18,7 +18,7 @@ end
 
 local types = ""
 for _, module in ipairs {
-  "tokenstore", "sessions", "node_tokens", "redis_jwt", "spike",
+  "tokenstore", "audit", "sessions", "node_tokens", "redis_jwt", "spike",
 } do
   types = types .. read_types(module) .. "\n"
 end
@@ -140,6 +140,7 @@ end
 
 test("arguments are declared as they are known", function()
   local objects = {
+    Client = harness.store().client,
     RedisTokens = harness.store(),
     Sessions = harness.store({}, tokenstore.Sessions),
     Spike = tokenstore.Spike { url = "http://x", client_id = "x", client_secret = "x" },

@@ -2,6 +2,7 @@
 -- docs/reference/audit.md. Events have ids and owners, never a token or data.
 
 local core = require "tokenstore.core"
+local options = require "tokenstore.options"
 
 local audit = {}
 
@@ -20,10 +21,11 @@ end
 
 -- What was done is done: a failure here must not reach the caller.
 local function warn(write, text)
+  local nginx = _G.ngx
   if write then
     write("warning", text)
-  elseif _G.ngx and ngx.log then
-    ngx.log(ngx.WARN, "tokenstore: ", text)
+  elseif nginx and nginx.log then
+    nginx.log(nginx.WARN, "tokenstore: ", text)
   end
 end
 
@@ -41,7 +43,7 @@ local function tell(wanted, write, actor, events)
   end
 end
 
--- `run` that passes on what operations tell. `write` is the logger's function, or nil; `actor` who acts, or nil.
+-- `run` that passes on what operations tell. `write` is the logger's function, `actor` who acts; nil: none.
 function audit.running(run, wanted, write, actor)
   local function finish(handle, events, ...)
     local failed = events.failed
@@ -91,7 +93,7 @@ end
 
 -- The range behind or before an entry: XRANGE and XREVRANGE exclude no end before Redis 6.2.
 local function beside(entry, reverse)
-  local ms, number = tostring(entry):match "^(%d+)%-(%d+)$"
+  local ms, number = entry:match "^(%d+)%-(%d+)$"
   if not ms then
     return nil
   end
@@ -103,11 +105,14 @@ local function beside(entry, reverse)
   return ("%.0f"):format(math.max(0, tonumber(ms) - 1))
 end
 
+local PAGE = { prefix = "string", after = "string", count = "number", reverse = "boolean" }
+
 -- A page of the stream: a list of events, or nil, message, code.
-function audit.read(client, args)
+function audit.read(client, given)
+  local args = options.check(given, PAGE, "argument", 2)
   local count, reverse = args.count or 100, args.reverse
   local from = reverse and "+" or "-"
-  if type(count) ~= "number" or count < 1 or count > COUNT_MAX or count % 1 ~= 0 then
+  if count < 1 or count > COUNT_MAX or count % 1 ~= 0 then
     return nil, ("count must be 1 to %d"):format(COUNT_MAX), "data"
   elseif args.after then
     from = beside(args.after, reverse)

@@ -180,7 +180,7 @@ function Client:pool_stats()
 end
 
 -- _run for stores: of a client that is audited it tells what operations did, by `actor`.
-function Client:_run_as(actor)
+function Client:_runner(actor)
   local to = self._audit
   return to and audit.running(self._run, to.wanted, to.write, actor) or self._run
 end

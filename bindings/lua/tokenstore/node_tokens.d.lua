@@ -149,6 +149,12 @@ function Tokenstore:del_hash(args) end
 ---@return tokenstore.Code? code
 function Tokenstore:reset(args) end
 
+---This store, for what `actor` does, as events of the client's audit say. It shares everything, and need not be
+---closed.
+---@param actor string a user, an administrator, a job
+---@return tokenstore.Tokenstore
+function Tokenstore:acting(actor) end
+
 ---Closes the client, unless it was passed in. May be called twice.
 function Tokenstore:close() end
 

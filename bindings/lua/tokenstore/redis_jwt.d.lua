@@ -158,6 +158,12 @@ function RedisJWT:exec() end
 ---@return tokenstore.RedisJWTCalls
 function RedisJWT:call() end
 
+---This store, for what `actor` does, as events of the client's audit say. It shares everything, and need not be
+---closed.
+---@param actor string a user, an administrator, a job
+---@return tokenstore.RedisJWT
+function RedisJWT:acting(actor) end
+
 ---Closes the client, unless it was passed in. May be called twice.
 function RedisJWT:close() end
 

@@ -188,6 +188,12 @@ function Sessions:list(args) end
 ---@return tokenstore.Code? code
 function Sessions:rotate(args) end
 
+---This store, for what `actor` does, as events of the client's audit say. It shares everything, and need not be
+---closed.
+---@param actor string a user, an administrator, a job
+---@return tokenstore.Sessions
+function Sessions:acting(actor) end
+
 ---Closes the client, unless it was passed in. May be called twice.
 function Sessions:close() end
 

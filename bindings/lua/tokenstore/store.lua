@@ -23,17 +23,18 @@ function store.class(name, redis_names, kinds, open)
   class.__close = class.close
 
   -- acting(actor): this store, for what `actor` does - a user, an administrator, a job - as events of the
-  -- client's audit say: store:acting("admin:alice"):delete_all{ … }. It shares everything, and need not be closed.
+  -- client's audit say: store:acting("admin:alice"):delete_all{ … }. It shares everything, and need not be
+  -- closed.
   function class:acting(actor)
     if type(actor) ~= "string" then
       error("bad argument #1 to 'acting' (string expected, got " .. type(actor) .. ")", 2)
     end
     local other = {}
-    for name, value in next, self do
-      other[name] = value
+    for field, value in next, self do
+      other[field] = value
     end
     other._owns_client = false
-    other._run = self.client:_run_as(actor)
+    other._run = self.client:_runner(actor)
     return setmetatable(other, getmetatable(self))
   end
 
@@ -64,7 +65,7 @@ function store.class(name, redis_names, kinds, open)
         _owns_client = client ~= target,
         _store = handle,
         _handle = client._handle,
-        _run = client:_run_as(),
+        _run = client:_runner(),
         _near = client._near,
         _kea = more.kea,
       }, class)

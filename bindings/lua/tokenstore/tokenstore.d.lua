@@ -96,6 +96,8 @@
 ---@field server? string embedded: the binary to start
 ---@field logger? tokenstore.Logger receives log lines, such as retries; in nginx without one: nginx's error
 --- log
+---@field on_event? fun(event: tokenstore.AuditEvent) called with what stores create, rotate and end
+---@field audit_stream? integer about so many of these events are kept in the stream `<prefix>:audit` (default 0: none)
 ---@field credentials? fun(): string, string user and password, for each new connection, instead of the URL's
 
 ---@class tokenstore.StoreOptions: tokenstore.ClientOptions
@@ -169,6 +171,13 @@ function Client:pipeline(commands, call_options) end
 ---@return tokenstore.Code? code
 function Client:ping(args) end
 
+---What is in the audit stream of the stores with this prefix.
+---@param args? tokenstore.AuditPage
+---@return tokenstore.AuditEvent[]?
+---@return string? message
+---@return tokenstore.Code? code
+function Client:audit_events(args) end
+
 ---@class tokenstore.NearCacheStats
 ---@field hits integer tokens that were found in memory
 ---@field misses integer tokens that were asked for
@@ -213,6 +222,7 @@ function Client:pool_stats() end
 
 ---Closes the connections and stops an embedded server. May be called twice.
 function Client:close() end
+Client.auditEvents = Client.audit_events
 Client.nearCacheStats = Client.near_cache_stats
 Client.operationStats = Client.operation_stats
 Client.poolStats = Client.pool_stats
@@ -417,6 +427,12 @@ function RedisTokens:list(args) end
 ---@return string? message
 ---@return tokenstore.Code? code
 function RedisTokens:rotate(args) end
+
+---This store, for what `actor` does, as events of the client's audit say. It shares everything, and need not be
+---closed.
+---@param actor string a user, an administrator, a job
+---@return tokenstore.RedisTokens
+function RedisTokens:acting(actor) end
 
 ---Closes the client, unless it was passed in. May be called twice.
 function RedisTokens:close() end

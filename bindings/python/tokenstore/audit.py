@@ -57,7 +57,7 @@ class AuditEvent(NamedTuple):
     owner: str | None = None
     sid: str | None = None
     id: str | None = None
-    count: int = 1
+    count: int = 1  # type: ignore[assignment]  # nobody counts the fields of an event
     actor: str | None = None
     entry: str | None = None
 
@@ -146,9 +146,9 @@ def stream_failed(error: Error) -> None:
 
 
 def _event_of(row: tuple[Any, ...], actor: str | None) -> AuditEvent:
-    at, kind, name, reason, app, kind_of_token, owner, sid, id, count = row
-    known = (text or None for text in (reason, app, kind_of_token, owner, sid, id))
-    return AuditEvent(at, kind, name, *known, int(count), actor or None)
+    at, kind, name, *texts, count = row
+    reason, app, type, owner, sid, id = (text or None for text in texts)
+    return AuditEvent(at, kind, name, reason, app, type, owner, sid, id, int(count), actor or None)
 
 
 # ---- reading the stream ----------------------------------------------------------------------------------
@@ -197,13 +197,17 @@ def read_entries(reply: Iterable[tuple[bytes, list[bytes]]]) -> list[AuditEvent]
 def _entry(id: str, fields: Mapping[str, str]) -> AuditEvent:
     count = fields.get("count", "")
     ms = id.partition("-")[0]
-    known = (fields.get(name) or None for name in ("reason", "app", "type", "owner", "sid", "id"))
     return AuditEvent(
-        int(ms) / 1000 if ms.isdigit() else 0.0,
-        fields.get("kind", ""),
-        fields.get("event", ""),
-        *known,
-        int(count) if count.isascii() and count.isdigit() else 1,
-        fields.get("actor") or None,
-        id,
+        at=int(ms) / 1000 if ms.isdigit() else 0.0,
+        kind=fields.get("kind", ""),
+        name=fields.get("event", ""),
+        reason=fields.get("reason") or None,
+        app=fields.get("app") or None,
+        type=fields.get("type") or None,
+        owner=fields.get("owner") or None,
+        sid=fields.get("sid") or None,
+        id=fields.get("id") or None,
+        count=int(count) if count.isascii() and count.isdigit() else 1,
+        actor=fields.get("actor") or None,
+        entry=id,
     )

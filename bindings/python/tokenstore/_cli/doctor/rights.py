@@ -33,6 +33,7 @@ _STORES = (
 _FEATURES = (
     ("RedisJWT", (("+zadd", "ZADD KEY x y"), ("+zrange", "ZRANGE KEY 0 0"), ("+zrem", "ZREM KEY x"), ("+info", "INFO memory"))),
     ("Tokenstore", (("+smembers", "SMEMBERS KEY"), ("+srem", "SREM KEY x"), ("+echo", "ECHO x"))),
+    ("an audit stream", (("+xadd", "XADD KEY wrong f v"), ("+xrange", "XRANGE KEY - +"), ("+xrevrange", "XREVRANGE KEY + -"))),
     ("wait_replicas", (("+wait", "WAIT 0 1"),)),
     ("wait_fsync", (("+waitaof", "WAITAOF 0 0 1"),)),
     ("checks of idle connections", (("+ping", "PING"),)),
