@@ -1,4 +1,4 @@
-# The sdist and the wheels, and what a release must be: docs/releasing.md.
+# The sdist and the wheels, and what a release must be: docs/how-to/releasing.md.
 #
 #   dist           dist/: the sdist, and a wheel for each of DIST_TARGETS (all: packaging/wheels/build)
 #   dist-check     the wheels in dist/: their contents, and the README's example in bare systems of Debian 12 and 13 with
