@@ -133,7 +133,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 
 # ---- the languages ------------------------------------------------------------------------------------
 
--include mk/tests-c.mk mk/io.mk mk/cluster.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/packaging.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk mk/declared.mk mk/web.mk mk/near.mk mk/metrics.mk mk/browser.mk mk/docs.mk mk/console.mk
+-include mk/tests-c.mk mk/io.mk mk/cluster.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/packaging.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk mk/declared.mk mk/web.mk mk/near.mk mk/dist.mk mk/metrics.mk mk/browser.mk mk/docs.mk mk/console.mk
 
 # The longest first, so that no lane ends long before the others.
 LONGEST := asyncio python spike faults lua cluster web nginx old-server
@@ -178,6 +178,7 @@ help:
 #: make man          the man page of the command line, build/tokenstore.1
 #: make install      headers, libraries and Lua modules below PREFIX=/usr/local; needs neither Python nor Node.
 #:                   install-lua installs the modules alone; uninstall removes all of it
+#: make dist         the sdist and the wheels, in dist/; dist-check tries the wheels, release-check looks at all of it
 #: make clean        remove what was built; distclean removes .venv too
 
 LEVEL ?= test

@@ -36,6 +36,15 @@ HEAVY = {
 }
 
 
+# What is imported when it is first named.
+LATER = {
+    "tokenstore.jwt",
+    "tokenstore.node_tokens",
+    "tokenstore.redis_jwt",
+    "tokenstore.session_events",
+    "tokenstore.spike",
+}
+
 # What the standard library imports with these differs between versions.
 NEEDED = "import datetime, logging, math, threading, typing"
 
@@ -50,7 +59,15 @@ def modules_after(code: str) -> set[str]:
 def test_import_is_light() -> None:
     found = modules_after("import tokenstore")
     assert "tokenstore._core" in found
-    assert (found - modules_after(NEEDED)) & HEAVY == set()
+    assert (found - modules_after(NEEDED)) & (HEAVY | LATER) == set()
+
+
+def test_every_name_is_there_and_no_other() -> None:
+    code = "import tokenstore; assert set(tokenstore.__all__) <= set(dir(tokenstore))"
+    found = modules_after(f"{code}\nfor name in tokenstore.__all__: getattr(tokenstore, name)")
+    assert found >= LATER
+    with pytest.raises(AttributeError, match="'tokenstore' has no attribute 'nonsense'"):
+        getattr(tokenstore, "nonsense")  # noqa: B009
 
 
 @pytest.mark.parametrize(

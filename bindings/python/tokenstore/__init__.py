@@ -12,8 +12,8 @@ Log messages go to the logger ``"tokenstore"`` and never contain a token, a pass
 """
 
 import logging
+from typing import TYPE_CHECKING, Any
 
-from tokenstore import jwt
 from tokenstore._core import __version__
 from tokenstore._measures import Measure, OperationStats, PoolStats
 from tokenstore._types import UNSET
@@ -36,13 +36,16 @@ from tokenstore.errors import (
     TimeoutError,
     TokenReusedError,
 )
-from tokenstore.node_tokens import Tokenstore
-from tokenstore.redis_jwt import RedisJWT, RedisJwt
-from tokenstore.session_events import SessionEnd, SessionEvents, SessionGap
 from tokenstore.sessions import Sessions, SpotsSessions
-from tokenstore.spike import Spike, TokenCreator, get_token_creator, getTokenCreator
 from tokenstore.tokens import RedisTokens
 from tokenstore.values import NodeToken, Session, Token
+
+if TYPE_CHECKING:
+    from tokenstore import jwt
+    from tokenstore.node_tokens import Tokenstore
+    from tokenstore.redis_jwt import RedisJWT, RedisJwt
+    from tokenstore.session_events import SessionEnd, SessionEvents, SessionGap
+    from tokenstore.spike import Spike, TokenCreator, get_token_creator, getTokenCreator
 
 __all__ = [
     "UNSET",
@@ -86,5 +89,35 @@ __all__ = [
     "get_token_creator",
     "jwt",
 ]
+
+# What many programs do not need is imported when it is first named: together it takes longer than all the rest.
+_LATER = {
+    "RedisJWT": "redis_jwt",
+    "RedisJwt": "redis_jwt",
+    "SessionEnd": "session_events",
+    "SessionEvents": "session_events",
+    "SessionGap": "session_events",
+    "Spike": "spike",
+    "TokenCreator": "spike",
+    "Tokenstore": "node_tokens",
+    "getTokenCreator": "spike",
+    "get_token_creator": "spike",
+    "jwt": "jwt",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f"tokenstore.{_LATER[name]}")
+    value = globals()[name] = module if name == "jwt" else getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 logging.getLogger("tokenstore").addHandler(logging.NullHandler())
