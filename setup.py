@@ -17,9 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 
 from setuptools import Extension, setup
-from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # before 70, with which the package for Debian 12 is built
+    from wheel.bdist_wheel import bdist_wheel
 
 LIBRARIES = {
     "hiredis": ["-lhiredis"],

@@ -19,7 +19,7 @@ check() { # check WHAT COMMAND...
   else
     failed=$((failed + 1))
     echo "FAILED $what"
-    tail -n 40 "$directory/$suite.log"
+    tail -n 40 "$directory/$suite.log" | cut -c 1-300
     return 1
   fi
 }
