@@ -9,7 +9,6 @@ sys.path.insert(0, str(DOCS / "_ext"))
 sys.path.insert(0, str(ROOT / "bindings/python"))
 
 import django_project  # noqa: E402, F401
-
 import tokenstore  # noqa: E402
 
 project = "tokenstore"
@@ -24,6 +23,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx_inline_tabs",
     "c_headers",  # docs/_ext
+    "code_tabs",
     "commands",
     "lua_types",
     "other_names",

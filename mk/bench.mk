@@ -30,3 +30,11 @@ bench-docs: setup-dev bench-build
 
 bench-build: setup-dev
 	@$(AGAIN) -j$(JOBS) all $(BENCH_PROGRAMS)
+
+# What other packages do with sessions: the table of docs/explanation/comparison.md. PEERS="Flask-Session" for some;
+# fastapi-redis-sdk needs TOKENSTORE_TEST_SERVER=… of Redis 7.4 or later.
+PEERS ?=
+.PHONY: peers
+peers: setup-dev
+	@$(AGAIN) python
+	@$(PYTHON) bench/peers.py $(PEERS)

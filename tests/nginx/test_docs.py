@@ -1,4 +1,4 @@
-"""The configurations in docs/how-to/nginx.md, unchanged."""
+"""The configurations in docs/how-to/nginx.md and docs/tutorials/nginx.md, unchanged."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -19,6 +20,7 @@ from nginx_server import BUILD, ROOT, Answer
 from servers import Server, _die_with_parent, free_port
 
 BLOCKS = re.findall(r"```nginx\n(.*?)```", (ROOT / "docs/how-to/nginx.md").read_text(), re.DOTALL)
+TUTORIAL = (ROOT / "docs/tutorials/nginx.md").read_text()
 LOAD = "".join(line + "\n" for line in BLOCKS[0].splitlines() if line.startswith("load_module"))
 
 # Paths as after `make install-lua`.
@@ -62,9 +64,9 @@ def running_block(text: str, directory: Path, port: int, **environment: str) -> 
         command(directory, text), env={**os.environ, **PATHS, **environment}, preexec_fn=_die_with_parent
     )
 
-    def get(path: str, headers: dict[str, str] | None = None) -> Answer:
+    def get(path: str, headers: dict[str, str] | None = None, form: str | None = None) -> Answer:
         connection = HTTPConnection("127.0.0.1", port, timeout=10)
-        connection.request("GET", path, headers=headers or {})
+        connection.request("POST" if form else "GET", path, form, headers or {})
         response = connection.getresponse()
         with closing(connection):
             lower = {name.lower(): value for name, value in response.headers.items()}
@@ -93,3 +95,27 @@ def test_the_first_runs(redis: Server, tmp_path: Path) -> None:
     with running_block(text, tmp_path, free_port()) as get:
         statuses = [get("/no-such-file", {"Cookie": cookie}).status for cookie in (f"sid={token}", "sid=x")]
     assert statuses == [404, 401]  # accepted; rejected
+
+
+def test_the_tutorial(redis: Server, tmp_path: Path) -> None:
+    """Its configuration, the requests of its curl, and its program."""
+    text, program = (
+        re.search(rf"```{language}\n(.*?)```", TUTORIAL, re.DOTALL)[1].replace("redis://127.0.0.1:6379", redis.url)
+        for language in ("nginx", "python")
+    )
+    with tokenstore.Sessions(redis.url) as sessions:
+        sessions.kill_all("web", "bob")  # of other tests
+    with running_block(text, tmp_path, free_port()) as get:
+        assert get("/members").status == 401
+        assert get("/login", form="name=bob&password=wrong").status == 403
+        assert get("/login", form="name=eve&password=").status == 403
+        answer = get("/login", form="name=bob&password=wonderland")
+        assert (answer.status, answer.text) == (200, "welcome\n")
+        jar = {"Cookie": answer.headers["set-cookie"].split(";")[0]}
+        assert get("/members", jar).text == "hello, bob\n"
+        done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True, timeout=60, check=True)
+        assert done.stdout == "1 sessions of bob\n"
+        assert get("/members", jar).status == 401
+        jar = {"Cookie": get("/login", form="name=bob&password=wonderland").headers["set-cookie"].split(";")[0]}
+        assert get("/logout", jar).text == "bye\n"
+        assert get("/members", jar).status == 401

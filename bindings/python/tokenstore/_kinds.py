@@ -1,4 +1,4 @@
-"""Kinds of tokens, an app and a type each, as keys name them: docs/stored-format.md."""
+"""Kinds of tokens, an app and a type each, as keys name them: docs/explanation/stored-format.md."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@
     app = console.wsgi      # with a store of tokenstore.asyncio: console.asgi
 
 ``tokenstore console URL`` serves one by itself. Pages are HTML without scripts, or JSON. None has a token, a secret or
-the data of a session. docs/console.md describes it.
+the data of a session. docs/how-to/console.md describes it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ UNKNOWN = "unknown"
 """The user may not see it."""
 WARNING = "warning"
 DANGER = "danger"
-"""A promise of docs/explanation/stored-format.md does not hold here."""
+"""A promise of docs/explanation/guarantees.md does not hold here."""
 
 
 class Finding(NamedTuple):
