@@ -132,7 +132,7 @@ class Consoles:
 
     def __call__(self, *, actor: Actor | str | None = "alice", base: str = "", jwt: bool = False, **options: Any) -> Asker:
         run = None if self._runner is None else self._runner.run
-        client = self._module.Client(self._url)
+        client = self._module.Client(self._url, **options.pop("client", {}))
         self._clients.append(client)
         if jwt:
             options["jwt"] = self._module.RedisJWT(client, secret=JWT_SECRET, multiple=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ AGENTS = (
 
 @pytest.fixture
 def tokens(server: Server) -> Iterator[tokenstore.RedisTokens]:
-    with tokenstore.RedisTokens(server.url) as tokens:
+    with tokenstore.RedisTokens(server.url, audit_stream=100_000) as tokens:
         yield tokens
 
 
@@ -59,7 +60,7 @@ def test_find_and_end(operator: Operator, tokens: tokenstore.RedisTokens) -> Non
     assert len(operator.rows()) == 5
     assert "Chrome on Windows" in operator.rows()[2]
 
-    operator.click("tbody tr:nth-child(3) .actions a")
+    operator.click("tbody tr:nth-child(3) td:nth-child(7) a")
     assert operator.text("h1") == "End this session?"
     operator.click("form.choices a")  # cancel
     assert tokens.count("shop", "session", "bob") == 4
@@ -104,7 +105,7 @@ def test_by_keyboard_alone(operator: Operator, tokens: tokenstore.RedisTokens) -
     operator.open("/")
     operator.tab_to("#owner")
     operator.press(*"bob", Keys.ENTER, leaves=True)
-    operator.tab_to("tbody tr:nth-child(2) .actions a")
+    operator.tab_to("tbody tr:nth-child(2) td:nth-child(7) a")
     operator.press(Keys.ENTER, leaves=True)
     operator.tab_to("form.choices button")
     operator.press(Keys.SPACE, leaves=True)
@@ -179,11 +180,11 @@ def test_names_make_no_element_in_a_browser(operator: Operator, tokens: tokensto
 
 
 @pytest.mark.skipif("TOKENSTORE_PICTURES" not in os.environ, reason="make console-pictures")
-def test_pictures_for_the_documentation(operator: Operator, tokens: tokenstore.RedisTokens) -> None:
+def test_pictures_for_the_documentation(operator: Operator, tokens: tokenstore.RedisTokens, server: Server) -> None:
+    make_a_day(server)
     make_sessions(tokens, "bob@example.com")
     for number in range(40):
         tokens.create("shop", "session", f"customer-{number}")
-    operator.open("/")
     for name, path, width, height, dark in (
         ("console-owner", "/owner?owner=bob%40example.com", 1200, 620, False),
         ("console-owner-dark", "/owner?owner=bob%40example.com", 1200, 620, True),
@@ -193,6 +194,21 @@ def test_pictures_for_the_documentation(operator: Operator, tokens: tokenstore.R
         operator.look(width, height, dark)
         operator.open(path)
         operator.browser.save_screenshot(str(PICTURES / f"{name}.png"))
+
+
+def make_a_day(server: Server) -> None:
+    """Events of the last 24 hours, more by day than by night."""
+    now = time.time()
+    with server.wire() as wire:
+        for hour in range(24):
+            ms = int((now - (23.5 - hour) * 3600) * 1000)
+            day = 1 + math.cos((hour - 14) / 24 * 2 * math.pi)
+            for number, (type, kind, share) in enumerate(
+                (("session", "created", 40), ("session", "ended", 22), ("key", "created", 3), ("key", "ended", 1))
+            ):
+                app = "shop" if type == "session" else "api"
+                count = str(round(share * day))
+                wire("XADD", "ts:audit", f"{ms}-{number}", "kind", kind, "count", count, "app", app, "type", type)
 
 
 def test_no_page_asks_for_anything_else(operator: Operator) -> None:

@@ -273,7 +273,7 @@ def _add_console(commands: _Commands) -> None:
         "console",
         "console.console",
         "Serve a console for the browser: find an owner, see its sessions, end them.",
-        commands.store,
+        *(commands.store, commands.audited),
     )
     console.add_argument("--host", default="127.0.0.1", help="the address to listen at (default: %(default)s)")
     console.add_argument("--port", type=int, default=0, help="default: a free one")

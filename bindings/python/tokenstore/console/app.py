@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Union
 
 import tokenstore
+from tokenstore.audit import acting
 from tokenstore.console import asgi, pages, static, wsgi
 from tokenstore.console.census import Census
 from tokenstore.console.guard import HEADERS, check_origin
@@ -151,7 +152,8 @@ class Console:
             raise Failure(405, "This page does not take such a request.")
         if request.method == "POST":
             check_origin(request, self._origin)
-        answer = yield from handler(self._site, request, actor)
+        with acting(actor.name):
+            answer = yield from handler(self._site, request, actor)
         return answer
 
     def _shown(self, request: Request, actor: Actor | None, answer: View | Redirect) -> Response:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import html
 import time
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from tokenstore.console.messages import query_of
 
-__all__ = ["ago", "attribute_url", "counted", "moment", "name", "text"]
+__all__ = ["ago", "attribute_url", "counted", "moment", "name", "table", "text"]
 
 _HIDDEN = ("Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs")
 """Categories of characters that cannot be seen, or that move others about."""
@@ -72,3 +72,22 @@ def moment(at: float | None, none: str = "–") -> str:
         f'<time datetime="{when:%Y-%m-%dT%H:%M:%SZ}"><span class="ago">{ago(time.time() - at)}</span> '
         f'<span class="exact">{when:%Y-%m-%d %H:%M}</span></time>'
     )
+
+
+def table(kind: str, labels: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Each row begins with its heading. On narrow screens a row is a card, and each cell has its label; so the roles, which
+    such a layout would take away, are written out."""
+    heads = "".join(f'<th scope="col" role="columnheader">{label}</th>' for label in labels)
+    body = "".join(_row(labels, cells) for cells in rows)
+    return (
+        f'<table class="{kind}" role="table"><thead role="rowgroup"><tr role="row">{heads}</tr></thead>\n'
+        f'<tbody role="rowgroup">\n{body}</tbody></table>\n'
+    )
+
+
+def _row(labels: Sequence[str], cells: Sequence[str]) -> str:
+    head, *others = cells
+    shown = "".join(
+        f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in zip(labels[1:], others)
+    )
+    return f'<tr role="row"><th scope="row" role="rowheader" data-label="{labels[0]}">{head}</th>{shown}</tr>\n'

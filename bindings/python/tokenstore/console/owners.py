@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstore.console.markup import counted, moment, name, text
+from tokenstore.console.markup import counted, moment, name, table, text
 
 if TYPE_CHECKING:
     from tokenstore.console.pages import Context
@@ -69,38 +69,33 @@ def _may_not(context: Context) -> bool:
     return context.actor is None or context.actor.read_only
 
 
-_HEADS = ("Device", "Address", "Kind", "Created", "Last seen", "Expires")
+_LABELS = ["Device", "Address", "Kind", "Created", "Last seen", "Expires"]
 
 
 def _table(rows: list[dict[str, Any]], single: set[tuple[str, str]], context: Context) -> str:
     """``single``: kinds that the owner has one of, so that there are no others."""
-    heads = "".join(f'<th scope="col" role="columnheader">{head}</th>' for head in _HEADS)
-    if not _may_not(context):
-        heads += '<th scope="col" role="columnheader"><span class="unseen">Actions</span></th>'
-    body = "".join(_row(row, (row["app"], row["type"]) in single, context) for row in rows)
-    return (
-        f'<table class="sessions" role="table"><thead role="rowgroup"><tr role="row">{heads}</tr></thead>'
-        f'<tbody role="rowgroup">\n{body}</tbody></table>\n'
-    )
+    if _may_not(context):
+        return table("sessions", _LABELS, [_cells(row, context) for row in rows])
+    cells = [
+        [*_cells(row, context), _actions(row, (row["app"], row["type"]) in single, context)] for row in rows
+    ]
+    return table("sessions", [*_LABELS, "Actions"], cells)
 
 
-def _row(row: dict[str, Any], is_single: bool, context: Context) -> str:
-    mark = ' <strong class="badge this">this one</strong>' if row["this_one"] else ""
-    device = (
-        f'<a class="device {row["device_kind"]}" href="{session_url("/session", row, context)}">'
-        f"{name(row['device'])}</a>{mark}"
-    )
-    cells = (
-        ("Address", "–" if row["address"] is None else name(row["address"])),
-        ("Kind", kind_of(row)),
-        ("Created", moment(row["created_at"])),
-        ("Last seen", moment(row["seen_at"])),
-        ("Expires", moment(row["expires_at"], "never")),
-    )
-    shown = "".join(f'<td role="cell" data-label="{label}">{cell}</td>' for label, cell in cells)
-    if not _may_not(context):
-        shown += f'<td role="cell" class="actions">{_actions(row, is_single, context)}</td>'
-    return f'<tr role="row"><th role="rowheader" scope="row" data-label="Device">{device}</th>{shown}</tr>\n'
+def _cells(row: dict[str, Any], context: Context) -> list[str]:
+    url = session_url("/session", row, context)
+    return [
+        f'<a class="device {row["device_kind"]}" href="{url}">{name(row["device"])}</a>{_mark(row)}',
+        "–" if row["address"] is None else name(row["address"]),
+        kind_of(row),
+        moment(row["created_at"]),
+        moment(row["seen_at"]),
+        moment(row["expires_at"], "never"),
+    ]
+
+
+def _mark(row: dict[str, Any]) -> str:
+    return ' <strong class="badge this">this one</strong>' if row["this_one"] else ""
 
 
 def _actions(row: dict[str, Any], is_single: bool, context: Context) -> str:
@@ -126,7 +121,6 @@ def _pager(data: dict[str, Any], context: Context) -> str:
 def session(data: dict[str, Any], context: Context) -> tuple[str, str]:
     """One, with what is known of it."""
     row = data["row"]
-    mark = ' <strong class="badge this">this one</strong>' if row["this_one"] else ""
     owner = f'<a href="{context.url("/owner", owner=row["owner"])}">{name(row["owner"])}</a>'
     actions = ""
     if not _may_not(context):
@@ -134,7 +128,7 @@ def session(data: dict[str, Any], context: Context) -> tuple[str, str]:
             f'<p class="choices"><a class="button danger" href="{session_url("/end", row, context, what="one")}">End it …</a>'
             f'<a class="button" href="{session_url("/end", row, context, what="others")}">End the others …</a></p>\n'
         )
-    return row["device"], f"<h1>{name(row['device'])}{mark}</h1>\n{facts(row, owner)}{actions}"
+    return row["device"], f"<h1>{name(row['device'])}{_mark(row)}</h1>\n{facts(row, owner)}{actions}"
 
 
 def facts(row: dict[str, Any], owner: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tokenstore.console import ending, owners
-from tokenstore.console.chart import chart
-from tokenstore.console.markup import attribute_url, counted, moment, name, text
+from tokenstore.console import ending, numbers, owners
+from tokenstore.console.markup import attribute_url, name, text
 from tokenstore.console.messages import Actor, Request, View
 from tokenstore.console.static import ICON, STYLE
 
@@ -88,61 +87,7 @@ def _footer(view: View, context: Context) -> str:
     return f"<footer><p>{text(context.server)}</p><p>Times are in UTC.</p>{as_json}</footer>\n"
 
 
-# ---- pages ---------------------------------------------------------------------------------------------
-
-
-def _overview(data: dict[str, Any], context: Context) -> tuple[str, str]:
-    rows = "".join(_kind_row(row, data) for row in data["kinds"])
-    history = '<th scope="col">Last 24 hours</th>' if data["audited"] else ""
-    table = (
-        '<table class="kinds"><thead><tr><th scope="col">App</th><th scope="col">Type</th>'
-        f'<th scope="col" class="number">Owners</th><th scope="col" class="number">Live tokens</th>{history}</tr></thead>'
-        f"<tbody>{rows}</tbody></table>\n"
-    )
-    if not rows:
-        table = '<p class="empty">No token has been created yet.</p>\n'
-    hint = "" if data["audited"] else f"<p class=\"hint\">{_HOW_TO_AUDIT}</p>\n"
-    return "Overview", f"<h1>Overview</h1>\n{_count_state(data, context)}{table}{_legend(data)}{hint}"
-
-
-_HOW_TO_AUDIT = (
-    "Charts of what was created and ended appear here where the audit stream is on: "
-    "<code>tokenstore.Client(url, audit_stream=10000)</code> in the applications."
-)
-
-
-def _legend(data: dict[str, Any]) -> str:
-    if not data["audited"] or not data["kinds"]:
-        return ""
-    return (
-        '<p class="legend"><span class="key created"></span>created, upwards '
-        '<span class="key ended"></span>ended, downwards; a bar is an hour</p>\n'
-    )
-
-
-def _count_state(data: dict[str, Any], context: Context) -> str:
-    if data["problem"] is not None:
-        return f'<p class="problem">The keys could not be counted: {text(data["problem"])}</p>\n'
-    if data["counted_at"] is None:
-        return (
-            '<p class="state" role="status">There are too many keys to count at once: these are the numbers so far. '
-            f'<a href="{context.url("/")}">Count on</a></p>\n'
-        )
-    return (
-        f'<p class="state">Counted {moment(data["counted_at"])} '
-        f'<a href="{context.url("/", count="again")}">Count again</a></p>\n'
-    )
-
-
-def _kind_row(row: dict[str, Any], data: dict[str, Any]) -> str:
-    history = ""
-    if data["audited"]:
-        history = f'<td data-label="Last 24 hours">{chart(row["created"], row["ended"])}</td>'
-    return (
-        f'<tr><th scope="row" data-label="App">{name(row["app"])}</th><td data-label="Type">{name(row["type"])}</td>'
-        f'<td class="number" data-label="Owners">{counted(row["owners"])}</td>'
-        f'<td class="number" data-label="Live tokens">{counted(row["tokens"])}</td>{history}</tr>\n'
-    )
+# ---- small pages ---------------------------------------------------------------------------------------
 
 
 def _find(data: dict[str, Any], context: Context) -> tuple[str, str]:
@@ -157,30 +102,6 @@ def _find(data: dict[str, Any], context: Context) -> tuple[str, str]:
         '<label for="token">Token or JWT</label>'
         '<textarea id="token" name="token" required rows="4" maxlength="8192" autocomplete="off" autocapitalize="none" '
         'spellcheck="false"></textarea><p><button class="main">Find its session</button></p></form>\n',
-    )
-
-
-def _activity(data: dict[str, Any], context: Context) -> tuple[str, str]:
-    if not data["audited"]:
-        return "Activity", f'<h1>Activity</h1>\n<p class="hint">{_HOW_TO_AUDIT}</p>\n'
-    rows = "".join(_event_row(event, context) for event in data["events"])
-    if not rows:
-        return "Activity", '<h1>Activity</h1>\n<p class="empty">The audit stream is empty.</p>\n'
-    return (
-        "Activity",
-        f'<h1>Activity</h1>\n<p class="state">The last {counted(len(data["events"]), "event")} of the audit stream.</p>\n'
-        '<table class="events"><thead><tr><th scope="col">When</th><th scope="col">What</th><th scope="col">Owner</th>'
-        f'<th scope="col">Kind</th><th scope="col">By</th></tr></thead><tbody>{rows}</tbody></table>\n',
-    )
-
-
-def _event_row(event: dict[str, Any], context: Context) -> str:
-    owner = event["owner"]
-    link = "–" if owner is None else f'<a href="{context.url("/owner", owner=owner)}">{name(owner)}</a>'
-    return (
-        f'<tr><td data-label="When">{moment(event["at"])}</td><td data-label="What">{text(event["event"])}</td>'
-        f'<td data-label="Owner">{link}</td><td data-label="Kind">{owners.kind_of(event)}</td>'
-        f'<td data-label="By">{"–" if event["actor"] is None else name(event["actor"])}</td></tr>\n'
     )
 
 
@@ -208,13 +129,13 @@ def _failure(data: dict[str, Any], context: Context) -> tuple[str, str]:
 
 
 _PAGES = {
-    "activity": _activity,
+    "activity": numbers.activity,
     "anonymous": ending.anonymous,
     "confirm": ending.confirm,
     "failure": _failure,
     "find": _find,
     "login": _login,
-    "overview": _overview,
+    "overview": numbers.overview,
     "owner": owners.owner,
     "session": owners.session,
 }

@@ -28,7 +28,7 @@ def overview(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
     """All kinds, with how many owners and tokens each has, and what became of them in the last day."""
     yield from site.census.go_on(again="count" in request.query)
     registered = yield from site.stores.registered()
-    recent = yield from history.recent(site.stores.tokens.client)
+    recent = yield from history.recent(site.stores.tokens.client, site.stores.prefix)
     rows = []
     for code in registered.keys() | site.census.kinds():
         kind = registered.get(code) or Kind(f"(kind {code.decode()})", "?")
@@ -40,6 +40,7 @@ def overview(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
         "problem": site.census.problem,
         "audited": recent.is_on,
         "hours": history.HOURS,
+        "charts_begin_at": recent.begins_at,
     }
     return View("overview", data)
 
@@ -114,9 +115,15 @@ def found(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
 
 
 def activity(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
-    """The last audit events."""
-    events = yield from history.last(site.stores.tokens.client)
-    return View("activity", {"audited": events is not None, "events": events or []})
+    """What the audit stream says, a page of it, the newest first."""
+    after = request.query.get("after")
+    events = yield from history.last(site.stores.tokens.client, site.stores.prefix, after)
+    data = {
+        "audited": events is not None,
+        "events": events or [],
+        "next": events[-1]["entry"] if events and len(events) == history.LAST else None,
+    }
+    return View("activity", data)
 
 
 def _what(site: Site, request: Request, actor: Actor) -> Steps[tuple[str, dict[str, Any]]]:
