@@ -148,6 +148,16 @@ def test_it_ends_in_time(server: Server, near: Client) -> None:
     assert time.monotonic() > began + 1.99
 
 
+def test_a_lost_link_is_noticed_before_its_proof_is_old(server: Server, tracking: Any) -> None:
+    with Client(server.url, near_cache=1000, near_cache_staleness=60, near_cache_tracking=tracking) as client:
+        tokens = alive(client)
+        kept(tokens, server)
+        for link in links(server):
+            server("CLIENT", "KILL", "ID", link)
+        wait_until(lambda: stats(client)["flushes"])
+        kept(tokens, server)
+
+
 def test_max_age_and_refresh(server: Server, near: Client) -> None:
     alive(near)
     tokens = RedisTokens(near, max_age=2, touch_interval=0.2)
