@@ -43,6 +43,7 @@ def scene_of(fault: str, seed: int, reads: int) -> Iterator[tuple[Scene, RedisTo
             kind = running_cluster if fault in OF_CLUSTERS else running_sentinels
             scene.server = stack.enter_context(kind(replicas=1))
             scene.staleness, scene.window, scene.recovers, timeout = 0.5, 1.0, 10.0, 5.0
+            scene.settle = scene.server.wait_agreed
         else:
             options = ("--appendonly", "yes", "--appendfsync", "always") if fault == "restarted" else ()
             scene.server = stack.enter_context(running(*options))
@@ -63,8 +64,6 @@ def run(fault: str, rounds: int, seed: int = 0, reads: int = READS) -> Totals:
         one_round(Totals("first"), nothing, scene, tokens)  # what a process makes once stays
         for _ in range(rounds):
             one_round(totals, FAULTS[fault], scene, tokens)
-            if fault in SEVERAL:
-                scene.server.wait_agreed()
     return totals
 
 

@@ -15,7 +15,7 @@ local function hits(self)
   return self.client:near_cache_stats().hits
 end
 
--- Was it from memory, or is there none?
+-- Was it from memory? Is there none?
 local function get(self, i)
   local before, began = hits(self), core.clock()
   local found, message = self.store:get { app = "app", type = "web", token = self.tokens[i] }
@@ -25,15 +25,16 @@ local function get(self, i)
   elseif found and found.data.n == 1 then
     self.last[i] = began
   end
-  return hits(self) > before or not (found or message)
+  return hits(self) > before, not (found or message)
 end
 
 -- Reads all; the answer that is due now, if any.
 function reading.turn(self)
   local near, last = 0, false
   for i = 1, #self.tokens do
-    last = get(self, i)
-    near = near + (last and 1 or 0)
+    local absent
+    last, absent = get(self, i)
+    near = near + ((last or absent) and 1 or 0)
   end
   if self.wanted == "ready" and near == #self.tokens then
     self.wanted = nil

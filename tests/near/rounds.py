@@ -59,6 +59,8 @@ class Scene:
     """Of the tokens. If it is shorter, that is the change."""
     staleness: float = 0.1
     window: float = WINDOW
+    settle: Callable[[], None] = lambda: None
+    """Waits until what the servers acknowledge stays: a primary that was replaced loses it."""
     recovers: float = 5.0
     """Seconds until a token is in memory again after the fault, on a busy machine, too."""
 
@@ -173,6 +175,7 @@ def one_round(totals: Totals, fault: Fault, scene: Scene, tokens: RedisTokens) -
     else:
         done = [born + scene.duration] * TOKENS
         time.sleep(max(0.0, born + scene.duration - time.monotonic()))
+    scene.settle()
     healed = time.monotonic()
     again = tokens.create(A, T, f"again {number}", {"n": 1}, END)
     for reader, text in zip(scene.readers.all, scene.readers.ask(f"again {again.token}")):
