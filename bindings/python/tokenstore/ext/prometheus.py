@@ -11,6 +11,7 @@ fraction of a microsecond more. docs/how-to/metrics.md has every name. Labels ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
