@@ -434,7 +434,7 @@ tks_need tksp_op_advance(tks_op *op, const tks_event *event) {
 }
 
 tks_need tks_op_step(tks_op *op, const tks_event *event) {
-    if (op->measuring != NULL) return tksp_op_step_measured(op, event);
+    if (op->measuring.on) return tksp_op_step_measured(op, event);
     return tksp_op_advance(op, event);
 }
 

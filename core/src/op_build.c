@@ -142,7 +142,7 @@ tks_error tksp_op_take_failure(tks_op *op) {
 
 void tks_op_free(tks_op *op) {
     if (op == NULL) return;
-    if (op->measuring != NULL) tksp_op_end_measure(op);
+    if (op->measuring.on) tksp_op_end_measure(op);
     if (op->kind->clear != NULL) op->kind->clear(op);
     tksp_op_clear_commands(op);
     tksp_op_drop_parts(op);

@@ -1,28 +1,7 @@
 /* op_measure.c - see op_measure.h. */
 #include "op_measure.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "meter.h"
-
-struct tksp_measuring {
-    tks_meter *meter; /* held; NULL: of a part, which its whole counts */
-    bool begun, ended;
-    tks_measure measure;
-};
-
-/* NULL: out of memory, and the operation is not measured. malloc uses glibc's fast lists, calloc does not. */
-static struct tksp_measuring *measuring_new(tks_meter *meter) {
-    struct tksp_measuring *measuring = malloc(sizeof *measuring);
-    if (measuring == NULL) {
-        tks_meter_free(meter);
-        return NULL;
-    }
-    memset(measuring, 0, sizeof *measuring);
-    measuring->meter = meter;
-    return measuring;
-}
 
 /* In Lua, one shared object makes operations and another runs them, each with a copy of this library. */
 void tksp_op_name(tks_op *op, const tks_operation *row) {
@@ -31,16 +10,17 @@ void tksp_op_name(tks_op *op, const tks_operation *row) {
 }
 
 void tks_op_set_meter(tks_op *op, tks_meter *meter) {
-    if (op->row == NULL || op->measuring != NULL || !tks_meter_is_started(meter)) return;
-    op->measuring = measuring_new(tks_meter_hold(meter));
+    if (op->row == NULL || op->measuring.on || !tks_meter_is_started(meter)) return;
+    op->measuring.on = true;
+    op->measuring.meter = tks_meter_hold(meter);
 }
 
 void tksp_op_measure_part(const tks_op *op, tks_op *part) {
-    if (op->measuring != NULL) part->measuring = measuring_new(NULL);
+    part->measuring.on = op->measuring.on;
 }
 
 const tks_measure *tks_op_get_measure(const tks_op *op) {
-    return op->measuring != NULL && op->measuring->ended ? &op->measuring->measure : NULL;
+    return op->measuring.on && op->measuring.ended ? &op->measuring.measure : NULL;
 }
 
 /* The bytes of its texts. */
@@ -68,8 +48,7 @@ static void take_replies(const tks_op *op, const tks_event *event, tks_measure *
 
 static void take_parts(const tks_op *op, tks_measure *m) {
     for (size_t i = 0; i < op->part_count; i++) {
-        if (op->parts[i]->measuring == NULL) continue;
-        const tks_measure *part = &op->parts[i]->measuring->measure;
+        const tks_measure *part = &op->parts[i]->measuring.measure;
         m->tries += part->tries;
         m->trips += part->trips;
         m->sent += part->sent;
@@ -102,7 +81,7 @@ static bool has_found(const tks_result *result) {
 }
 
 static void end(tks_op *op, tks_status status) {
-    struct tksp_measuring *m = op->measuring;
+    tksp_measuring *m = &op->measuring;
     m->ended = true;
     if (m->meter == NULL) return;
     const size_t place = op->place_of(op->row, &m->measure.store);
@@ -118,12 +97,12 @@ static void end(tks_op *op, tks_status status) {
 }
 
 tks_need tksp_op_step_measured(tks_op *op, const tks_event *event) {
-    tks_measure *m = &op->measuring->measure;
-    if (op->measuring->ended) return tksp_op_advance(op, event);
-    if (!op->measuring->begun && op->measuring->meter != NULL) {
-        m->began_us = tksp_meter_now(op->measuring->meter);
+    tks_measure *m = &op->measuring.measure;
+    if (op->measuring.ended) return tksp_op_advance(op, event);
+    if (!op->measuring.begun && op->measuring.meter != NULL) {
+        m->began_us = tksp_meter_now(op->measuring.meter);
     }
-    op->measuring->begun = true;
+    op->measuring.begun = true;
     if (event->type == TKS_EVENT_REPLIES) take_replies(op, event, m);
     if (event->type == TKS_EVENT_PARTS) take_parts(op, m);
     tks_need need = tksp_op_advance(op, event);
@@ -142,13 +121,11 @@ tks_need tksp_op_step_measured(tks_op *op, const tks_event *event) {
 }
 
 void tks_op_give_up(tks_op *op) {
-    const struct tksp_measuring *m = op->measuring;
-    if (m != NULL && m->begun && !m->ended) end(op, TKS_ERR_INTERRUPTED);
+    const tksp_measuring *m = &op->measuring;
+    if (m->on && m->begun && !m->ended) end(op, TKS_ERR_INTERRUPTED);
 }
 
 void tksp_op_end_measure(tks_op *op) {
-    struct tksp_measuring *m = op->measuring;
     tks_op_give_up(op);
-    tks_meter_free(m->meter);
-    free(m);
+    tks_meter_free(op->measuring.meter);
 }

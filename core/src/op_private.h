@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "near.h"
 #include "ops/script.h"
+#include "tokenstore/meter.h"
 #include "tokenstore/operation.h"
 #include "tokenstore/router.h"
 
@@ -74,6 +75,14 @@ typedef struct tksp_op_kind {
     void (*clear)(tks_op *op);
 } tksp_op_kind;
 
+/* What it costs; see op_measure.h. */
+typedef struct tksp_measuring {
+    bool on; /* it is measured */
+    bool begun, ended;
+    tks_meter *meter; /* held; NULL: of a part, which its whole counts */
+    tks_measure measure;
+} tksp_measuring;
+
 /* See tksp_meter_place_of. */
 typedef size_t tksp_place_of(const tks_operation *row, const char **store);
 
@@ -94,7 +103,7 @@ struct tks_op {
     const tksp_op_kind *kind;
     const tks_operation *row; /* its name for measures; NULL: the library's own, not measured */
     tksp_place_of *place_of;  /* of the copy of this library that has the row */
-    struct tksp_measuring *measuring; /* see op_measure.h; NULL: it is not measured */
+    tksp_measuring measuring;
     tksp_op_state state;
     tks_safety safety;
     unsigned losses;   /* connections lost in a row */

@@ -101,9 +101,10 @@ def test_a_span_of_each_operation(redis: Server, telemetry: Telemetry) -> None:
     assert missed.attributes
     assert missed.attributes["tokenstore.outcome"] == "not_found"
     assert missed.status.status_code is StatusCode.UNSET
-    assert create.start_time
-    assert get.end_time
-    assert before <= create.start_time < get.end_time <= after
+    times = [time for span in (create, get, missed) for time in (span.start_time, span.end_time)]
+    assert times == sorted(times)  # each took a while, and one came after the other
+    assert before <= times[0]
+    assert times[-1] <= after
 
 
 def test_spans_have_the_caller_s_as_their_parent(redis: Server, telemetry: Telemetry) -> None:

@@ -169,7 +169,7 @@ end
 
 -- What the operations of this process, in nginx of this worker, have cost since this was called first: then it
 -- begins to count. A list of { store, operation, outcomes = { ok = …, not_found = …, timeout = … }, durations, took,
--- tries, trips, sent, received }, as in docs/reference/metrics.md; what the near cache answered is not in it.
+-- tries, trips, sent, received }, as in docs/how-to/metrics.md; what the near cache answered is not in it.
 function Client:operation_stats()
   return self._driver.operation_stats(self._handle)
 end

@@ -7,16 +7,16 @@
 --     }
 --     location = /metrics { content_by_lua_block { metrics:collect() } }
 --
--- As with nginx-lua-prometheus, each worker adds what it has counted to a shared dictionary, once a second, and any
--- worker answers with the sums. The names are those of tokenstore.ext.prometheus (docs/reference/metrics.md). Labels are names
--- and codes: no token, owner or data.
+-- As with nginx-lua-prometheus, each worker adds what it has counted to a shared dictionary once a second,
+-- and any worker answers with the sums. The names are those of tokenstore.ext.prometheus
+-- (docs/how-to/metrics.md). Labels are names and codes: no token, owner or data.
 
 local core = require "tokenstore.core"
 
 local bounds = core.meter_bounds
 
 local SYNC_INTERVAL = 1 -- seconds
-local KEPT = 10 -- intervals: then a gauge of a worker that is gone is forgotten
+local KEPT = 5 -- intervals: then the gauges of a worker that is gone are forgotten
 local ERRORS = "tokenstore_metric_errors_total"
 
 -- The metrics, in the order of the output: name, type, help.
@@ -47,7 +47,8 @@ Metrics.__index = Metrics
 
 local metrics = {}
 
--- init(dictionary[, { sync_interval }]): in init_worker_by_lua; `dictionary` is the name of a lua_shared_dict.
+-- init(dictionary[, { sync_interval }]): in init_worker_by_lua; `dictionary` is the name of a
+-- lua_shared_dict.
 function metrics.init(dictionary, options)
   local dict = ngx.shared[dictionary]
   if not dict then
@@ -65,7 +66,7 @@ function metrics.init(dictionary, options)
   end
   dict:add(ERRORS .. "\t\t", 0)
   local function sync(premature)
-    self:sync(premature)
+    self:sync() -- the last time before the worker exits, too
     if not premature then
       ngx.timer.at(self.interval, sync)
     end
@@ -77,7 +78,8 @@ function metrics.init(dictionary, options)
   return self
 end
 
--- watch(client or store): its numbers are exported, and it counts from now on. Clients of equal URLs are added up.
+-- watch(client or store): its numbers are exported, and it counts from now on. Clients of equal URLs are
+-- added up.
 function Metrics:watch(given)
   local client = type(given) == "table" and (given.client or given) or nil
   if not client or type(client.operation_stats) ~= "function" then
@@ -101,7 +103,8 @@ local function labels_of(...)
   return table.concat(parts, ",")
 end
 
--- A key is the name, its labels, and of a bucket its number: sorted by it, they are in the order of the output.
+-- A key is the name, its labels, and of a bucket its number: sorted by it, they are in the order of the
+-- output.
 local function add(now, name, labels, number, bucket)
   local key = name .. "\t" .. labels .. "\t" .. (bucket and ("%03d"):format(bucket) or "")
   now[key] = (now[key] or 0) + number
@@ -151,19 +154,19 @@ end
 -- ---- the shared dictionary -------------------------------------------------------------------------------
 
 -- False: it is full. Nothing is displaced: a counter that starts again at 0 would be wrong.
-local function store(dict, key, number)
-  local good = dict:incr(key, number)
-  if not good then
-    good = dict:safe_add(key, number) or dict:incr(key, number)
-  end
+local function note(dict, good)
   if not good then
     dict:incr(ERRORS .. "\t\t", 1)
   end
   return good
 end
 
--- Adds what this worker has counted since the last time. `ending`: it is about to exit, and its gauges with it.
-function Metrics:sync(ending)
+local function store(dict, key, number)
+  return note(dict, dict:incr(key, number) or dict:safe_add(key, number) or dict:incr(key, number))
+end
+
+-- Adds what this worker has counted since the last time.
+function Metrics:sync()
   local counters, gauges = count(self.clients)
   for key, number in pairs(counters) do
     local told = self.told[key]
@@ -174,11 +177,7 @@ function Metrics:sync(ending)
   end
   for key, number in pairs(gauges) do
     local own = key .. "\t" .. ngx.worker.pid()
-    if ending then
-      self.dict:delete(own)
-    elseif not self.dict:safe_set(own, number, KEPT * self.interval) then
-      self.dict:incr(ERRORS .. "\t\t", 1)
-    end
+    note(self.dict, self.dict:safe_set(own, number, KEPT * self.interval))
   end
 end
 

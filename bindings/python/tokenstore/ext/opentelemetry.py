@@ -5,7 +5,7 @@
     tokenstore.ext.opentelemetry.instrument()      # before the clients are made
 
 What the near cache answers asks no database, and has no span. No attribute is a command, a key, a token, an owner or
-data. docs/reference/metrics.md has the names.
+data. docs/how-to/metrics.md has the names.
 """
 
 from __future__ import annotations

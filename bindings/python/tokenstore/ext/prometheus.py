@@ -5,12 +5,13 @@
     prometheus_client.REGISTRY.register(tokenstore.ext.prometheus.Collector(client))
 
 The core counts while the service works, and the collector reads the sums when Prometheus asks: an operation costs a
-fraction of a microsecond more. docs/reference/metrics.md has every name. Labels are names and codes: no token, owner or data.
+fraction of a microsecond more. docs/how-to/metrics.md has every name. Labels are names and codes: no token, owner or data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from prometheus_client.core import (
     CounterMetricFamily,
