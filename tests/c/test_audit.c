@@ -1,5 +1,6 @@
 /* test_audit.c - audited operations: what they send, what they make of the answer, and the stream on a cluster. */
 #include "audit_help.h"
+#include "server.h"
 #include "test.h"
 
 /* How often `part` is in what is to be sent. */
@@ -148,6 +149,33 @@ TEST(audit_of_answers_of_another_form) {
         audit_end(&f);
     }
     test_context("%s", "");
+}
+
+/* Where HSETEX would create a token, the script does, which tells. */
+TEST(audit_creates_by_the_script) {
+    tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
+    const tks_new_token new = {.app = TKS_LITERAL("a"),
+                               .type = TKS_LITERAL("t"),
+                               .data = TKS_LITERAL("{}")};
+    tks_tokens *tokens = NULL;
+    CHECK_STATUS(tks_tokens_new(&options, &tokens, NULL), TKS_OK);
+    for (int audited = 0; audited < 2; audited++) {
+        tks_server *server = tks_server_new();
+        tks_op *op = NULL;
+        tksp_server_set_ends_fields(server, TKSP_YES);
+        tksp_server_set_sets_ending(server, TKSP_YES);
+        tksp_server_learn_time(server, INT64_C(1700000000000000), 1000);
+        CHECK_STATUS(tks_tokens_create(tokens, &new, &op, NULL), TKS_OK);
+        tks_op_set_server(op, server);
+        if (audited) CHECK_STATUS(tks_op_audit(op, tks_bytes_of(NULL, 0), 0, NULL), TKS_OK);
+        tks_event start = {.type = TKS_EVENT_START, .boot_ms = 1000};
+        CHECK_INT(tks_op_step(op, &start), TKS_NEED_SEND);
+        CHECK_INT(count_in_batch(op, "HSETEX"), !audited);
+        CHECK_INT(count_in_batch(op, "EVALSHA"), audited);
+        tks_op_free(op);
+        tks_server_free(server);
+    }
+    tks_tokens_free(tokens);
 }
 
 TEST(audit_of_a_long_actor) {
