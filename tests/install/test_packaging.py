@@ -174,15 +174,26 @@ def test_each_file_is_in_one_debian_package(tmp_path: Path) -> None:
     assert not {name for name, owners in packages.items() if len(owners) > 1}
 
 
-def test_no_function_was_lost() -> None:
-    """`make deb-symbols` writes the list; one that is gone is a new TKS_ABI, once a version is out."""
+def symbols(version: str) -> dict[str, str]:
+    return dict(re.findall(r"^ (\w+)@Base (\S+)$", done("packaging/deb-symbols", version), re.M))
+
+
+def test_the_symbols_are_those_of_the_library() -> None:
     done("make", "-s", f"BUILD={BUILD}", "VENV=/none", "PYTHON=/none/python", "library")
     library = ROOT / BUILD / f"lib/libtokenstore.so.{VERSION}"
     exported = set(done("nm", "-D", "--defined-only", "--format=just-symbols", library).split())
-    symbols = (PACKAGING / "debian/libtokenstore0.symbols").read_text()
-    listed = set(re.findall(r"^ (\w+)@Base", symbols, re.M))
-    assert len(listed) > 300
-    assert not listed - exported, "make deb-symbols"
+    assert len(exported) > 300
+    assert symbols(VERSION).keys() == exported
+
+
+def test_the_symbols_keep_what_was_published() -> None:
+    """The build fails, then, if a function of an earlier version has gone."""
+    known = PACKAGING / "debian/libtokenstore0.symbols"
+    listed = set(re.findall(r"^ (\w+)@Base", known.read_text(), re.M))
+    later = symbols("99.0")
+    assert listed <= later.keys()
+    assert all(later[name] != "99.0" for name in listed)
+    assert set(later.values()) <= {"99.0"} | set(re.findall(r"@Base (\S+)$", known.read_text(), re.M))
 
 
 def test_the_packages_that_compiling_needs_are_named() -> None:
