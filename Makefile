@@ -161,7 +161,7 @@ help:
 #: make demo         install what is missing, build, and run the demo
 #: make test         install what is missing, build, run every test (SUITES="c python" for some), two suites
 #:                   at a time (LANES=1: one); make test-c runs one suite alone, and so on
-#: make lint         formatting, static analysis, types, walls
+#: make lint         formatting, static analysis, types, walls, spelling, the documentation site
 #: make format       format the C code
 #: make asan         the C, Python and Lua tests under ASan and UBSan
 #: make valgrind     the C and Lua tests and some of the Python tests under valgrind

@@ -10,25 +10,32 @@ from sphinx_inline_tabs._impl import TabContainer
 LABELS = {"python": "Python", "lua": "Lua"}
 
 
-def label(block, before):
-    name = LABELS.get(block.get("language"))
-    return "asyncio" if name == "Python" and before == "asyncio" else name
+def marker(node):
+    """What the comment says that marks the block below it; an empty text for any other node."""
+    text = node.astext().strip(" <>!-\n") if isinstance(node, (nodes.comment, nodes.raw)) else ""
+    return text if text in ("asyncio", "not run") else ""
+
+
+def label(node, mark):
+    name = LABELS.get(node.get("language")) if isinstance(node, nodes.literal_block) else None
+    return mark if name and mark == "asyncio" else name
 
 
 def groups(parent):
-    """Lists of (label, block, comment before it or None) of neighbours with different labels."""
-    group, comment = [], None
-    for node in [*parent.children, None]:
-        if isinstance(node, (nodes.comment, nodes.raw)) and node.astext().strip(" <>!-") in ("asyncio", "not run"):
-            comment = node
+    """Lists of (label, block, marker above it or None) of neighbours with different labels."""
+    group, above = [], None
+    for node in parent.children:
+        if marker(node):
+            above = node
             continue
-        name = label(node, comment.astext().strip(" <>!-") if comment else "") if isinstance(node, nodes.literal_block) else None
+        name = label(node, marker(above) if above else "")
         if group and (not name or name in [other for other, _, _ in group]):
             yield group
             group = []
         if name:
-            group.append((name, node, comment))
-        comment = None
+            group.append((name, node, above))
+        above = None
+    yield group
 
 
 class CodeTabs(SphinxTransform):
@@ -37,9 +44,9 @@ class CodeTabs(SphinxTransform):
     def apply(self):
         for parent in list(self.document.findall(nodes.section)):
             for group in [group for group in groups(parent) if len(group) > 1]:
-                for number, (name, block, comment) in enumerate(group):
-                    if comment:
-                        parent.remove(comment)
+                for number, (name, block, above) in enumerate(group):
+                    if above:
+                        parent.remove(above)
                     tab = TabContainer("", type="tab", new_set=not number)
                     tab += nodes.label("", name)
                     parent.replace(block, tab)

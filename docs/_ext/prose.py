@@ -65,4 +65,4 @@ def note(env, objtype, name, where):
         return
     label = f"{objtype}-{re.sub(r'[^0-9A-Za-z_]', '-', name)}"
     where["ids"].append(label)
-    domain.note_object(objtype, name, env.docname, label)
+    domain.note_object(objtype, name, label)

@@ -33,19 +33,19 @@ STREAM_MAX = 100_000_000
 class AuditEvent(NamedTuple):
     """What was done with a token or a session.
 
-    =========== ====================================================================================
-    ``at``      seconds since the epoch, by the server's clock; of ``used_after_end`` by this machine's
-    ``kind``    ``created``, ``rotated``, ``ended``, ``reused``, ``refused`` or ``used_after_end``
-    ``name``    the same in the words of the OWASP Logging Vocabulary: ``session_created`` …
-    ``reason``  of a session that ended: ``logout``, ``revoked``, ``all``, ``others``, ``taken``, ``too_many``, ``reuse``;
-                ``bound``: it was rotated at a login; else None
-    ``app``, ``type``, ``owner``  whose; None where that is not known
-    ``sid``     of the session: rotations keep it; None where several were ended, of ``others`` of the one that was kept
-    ``id``      of the token
-    ``count``   how many tokens
-    ``actor``   who did it (:func:`acting`); None: nobody said
-    ``entry``   the id in the stream, of an event that was read from there
-    =========== ====================================================================================
+    ============================ ==========================================================================================================
+    ``at``                       seconds since the epoch, by the server's clock; of ``used_after_end`` by this machine's
+    ``kind``                     ``created``, ``rotated``, ``ended``, ``reused``, ``refused`` or ``used_after_end``
+    ``name``                     the same in the words of the OWASP Logging Vocabulary: ``session_created`` …
+    ``reason``                   of a session that ended: ``logout``, ``revoked``, ``all``, ``others``, ``taken``, ``too_many``, ``reuse``;
+                                 ``bound``: it was rotated at a login; else None
+    ``app``, ``type``, ``owner`` whose; None where that is not known
+    ``sid``                      of the session: rotations keep it; None where several were ended, of ``others`` of the one that was kept
+    ``id``                       of the token
+    ``count``                    how many tokens
+    ``actor``                    who did it (:func:`acting`); None: nobody said
+    ``entry``                    the id in the stream, of an event that was read from there
+    ============================ ==========================================================================================================
     """
 
     at: float
