@@ -51,7 +51,7 @@ def test_the_overview(ask: Asker, tokens: tokenstore.RedisTokens) -> None:
 def test_a_count_goes_on(ask: Asker, tokens: tokenstore.RedisTokens, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more keys than a request has time for."""
     tokens.create_many({"app": "shop", "type": "session", "owner": f"o{n}"} for n in range(3000))
-    monkeypatch.setattr("tokenstore.console.census._BUDGET", 0.002)
+    monkeypatch.setattr("tokenstore.console._census._BUDGET", 0.002)
     page = ask.get("/")
     assert "these are the numbers so far" in page.shown()
     seen = [ask.get("/", format="json").json for _ in range(200)]

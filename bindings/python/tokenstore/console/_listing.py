@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tokenstore._kinds import names_of_kind
-from tokenstore.console.device import device_of
-from tokenstore.console.messages import Actor, Failure, Steps
+from tokenstore.console._device import device_of
+from tokenstore.console._messages import Actor, Failure, Steps
 from tokenstore.errors import DataError, InvalidTokenError
 
 __all__ = ["JWT", "PAGE", "Kind", "Place", "Stores", "as_bytes"]
