@@ -218,6 +218,21 @@ def test_a_pasted_token(make: Consoles, server: Server, tokens: tokenstore.Redis
     assert tokens.count("shop", "session", "bob") == 1  # that was no reuse of it
 
 
+def test_ids_that_redis_jwt_has_not(make: Consoles, slots: Server) -> None:
+    """With a colon, or on a cluster without braces."""
+    slots("FLUSHALL")
+    consoles = Consoles(slots.url.replace("redis:", "redis+cluster:"), is_async=make._runner is not None)
+    ask = consoles(jwt=True)
+    with tokenstore.RedisTokens(slots.url.replace("redis:", "redis+cluster:")) as tokens:
+        for owner in ("bob", "{bob}", "b:b"):
+            make_session(tokens, owner=owner)
+        with tokenstore.RedisJWT(tokens.client, secret=JWT_SECRET) as jwt:
+            jwt.sign("{bob}")
+    assert [len(rows(ask, owner=owner)) for owner in ("bob", "{bob}", "b:b")] == [1, 2, 1]
+    assert ask.post("/end", what="all", owner="{bob}", format="json").json["ended"] == 2
+    consoles.close()
+
+
 def test_read_only(make: Consoles, tokens: tokenstore.RedisTokens) -> None:
     made = make_session(tokens)
     which = {"app": "shop", "type": "session", "owner": "bob", "id": made.id}
