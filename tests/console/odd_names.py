@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from selectolax.lexbor import LexborHTMLParser
 
-from tokenstore.console.markup import text
+from tokenstore.console._markup import text
 
 PIECES = [
     *"<>&\"'`=/\\ \t\n\r\x0b\x00\x1b\x7f\x85\xa0",

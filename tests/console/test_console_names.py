@@ -11,7 +11,7 @@ import tokenstore
 from asking import Asker
 from odd_names import names, visible
 from servers import Server
-from tokenstore.console.markup import attribute_url, name, text
+from tokenstore.console._markup import attribute_url, name, text
 
 NAMES = 10_000
 

@@ -11,7 +11,7 @@ import tokenstore.asyncio
 from asking import HOST, ORIGIN, OWN, Asker, Consoles, by_wsgi
 from servers import Server
 from tokenstore.console import Actor, Console
-from tokenstore.console.routes import ROUTES
+from tokenstore.console._routes import ROUTES
 
 FORMS = [("/end?what=all&owner=bob", {}), ("/find", {"token": "1.2.3"})]
 
@@ -44,6 +44,7 @@ def test_only_pages_of_the_console_change_something(
     tokens.create("shop", "session", "bob")
     answer = ask("POST", path, form=form, headers=FOREIGN[case])
     assert answer.status == 403
+    assert ("no header Sec-Fetch-Site" in answer.shown()) == ("sec-fetch-site" not in FOREIGN[case])
     assert tokens.count("shop", "session", "bob") == 1
 
 

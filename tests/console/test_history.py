@@ -67,8 +67,8 @@ def test_charts(ask: Asker, server: Server) -> None:
 
 
 def test_too_many_events_for_a_day(ask: Asker, audited: tokenstore.RedisTokens, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tokenstore.console.history._AT_ONCE", 10)
-    monkeypatch.setattr("tokenstore.console.history._MOST", 30)
+    monkeypatch.setattr("tokenstore.console._history._AT_ONCE", 10)
+    monkeypatch.setattr("tokenstore.console._history._MOST", 30)
     for _ in range(45):
         audited.create("shop", "session", "bob")
     page = ask.get("/")

@@ -14,8 +14,8 @@ import tokenstore
 from asking import Answer, by_wsgi
 from servers import Server
 from tokenstore.console import Actor, Console
-from tokenstore.console.login import Door
-from tokenstore.console.throttle import Throttle
+from tokenstore.console._login import Door
+from tokenstore.console._throttle import Throttle
 
 HOST = "127.0.0.1:8810"
 TYPED = {"sec-fetch-site": "none"}
@@ -144,7 +144,9 @@ def test_a_login_ends(by_link: Site) -> None:
         by_link.clock.now += 1799
         assert browser.is_in
     assert not other.is_in  # unused for half an hour
-    by_link.clock.now += 1799 * 2
+    by_link.clock.now += 1799
+    assert browser.is_in
+    by_link.clock.now += 8 * 3600 - 16 * 1799
     assert not browser.is_in  # after eight hours, used or not
     browser.get(by_link.door.new_link())
     before = browser.cookie

@@ -51,7 +51,7 @@ def test_the_overview(ask: Asker, tokens: tokenstore.RedisTokens) -> None:
 def test_a_count_goes_on(ask: Asker, tokens: tokenstore.RedisTokens, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of more keys than a request has time for."""
     tokens.create_many({"app": "shop", "type": "session", "owner": f"o{n}"} for n in range(3000))
-    monkeypatch.setattr("tokenstore.console.census._BUDGET", 0.002)
+    monkeypatch.setattr("tokenstore.console._census._BUDGET", 0.002)
     page = ask.get("/")
     assert "these are the numbers so far" in page.shown()
     seen = [ask.get("/", format="json").json for _ in range(200)]
@@ -216,6 +216,21 @@ def test_a_pasted_token(make: Consoles, server: Server, tokens: tokenstore.Redis
     tokens.rotate("shop", "session", made.token)
     assert ask.post("/find", {"token": made.token or ""}).status == 404
     assert tokens.count("shop", "session", "bob") == 1  # that was no reuse of it
+
+
+def test_ids_that_redis_jwt_has_not(make: Consoles, slots: Server) -> None:
+    """With a colon, or on a cluster without braces."""
+    slots("FLUSHALL")
+    consoles = Consoles(slots.url.replace("redis:", "redis+cluster:"), is_async=make._runner is not None)
+    ask = consoles(jwt=True)
+    with tokenstore.RedisTokens(slots.url.replace("redis:", "redis+cluster:")) as tokens:
+        for owner in ("bob", "{bob}", "b:b"):
+            make_session(tokens, owner=owner)
+        with tokenstore.RedisJWT(tokens.client, secret=JWT_SECRET) as jwt:
+            jwt.sign("{bob}")
+    assert [len(rows(ask, owner=owner)) for owner in ("bob", "{bob}", "b:b")] == [1, 2, 1]
+    assert ask.post("/end", what="all", owner="{bob}", format="json").json["ended"] == 2
+    consoles.close()
 
 
 def test_read_only(make: Consoles, tokens: tokenstore.RedisTokens) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import os
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -218,3 +221,38 @@ def test_no_page_asks_for_anything_else(operator: Operator) -> None:
     assert names
     assert all(name.startswith(operator.url + "/") for name in names)
     assert operator.find("main").find_element(By.XPATH, "..").tag_name == "body"
+
+
+def test_another_site_ends_nothing(operator: Operator, tokens: tokenstore.RedisTokens) -> None:
+    """A form of another origin, sent by somebody who is logged in to the console."""
+    tokens.create("shop", "session", "bob")
+    form = f'<form method="post" action="{operator.url}/end?what=all&amp;owner=bob"><button>Win</button></form>'
+    with elsewhere(f"<!doctype html><title>Win</title>{form}") as url:
+        operator.browser.get(url)
+        operator.click("button")
+        assert operator.text("h1") == "Refused"
+    operator.open("/owner?owner=bob")
+    assert operator.text("h1") == "bob"  # still logged in
+    assert tokens.count("shop", "session", "bob") == 1
+    log = [entry["message"] for entry in operator.browser.get_log("browser") if "favicon" not in entry["message"]]
+    assert [("403 (Forbidden)" in message) for message in log] == [True]
+
+
+@contextmanager
+def elsewhere(page: str) -> Iterator[str]:
+    """A page of another site: localhost is none of 127.0.0.1's."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/" else 404)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()

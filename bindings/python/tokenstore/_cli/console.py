@@ -15,8 +15,8 @@ from tokenstore._cli.common import Options, UsageError, open_store, read_file
 from tokenstore._cli.output import is_for_people, print_json
 from tokenstore._cli.terminal import plain
 from tokenstore.console import Actor, Console
-from tokenstore.console.login import Door
-from tokenstore.console.server import Server
+from tokenstore.console._login import Door
+from tokenstore.console._server import Server
 from tokenstore.redis_jwt import RedisJWT
 
 __all__ = ["console"]

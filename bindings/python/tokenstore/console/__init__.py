@@ -12,7 +12,7 @@ the data of a session. docs/how-to/console.md describes it.
 
 from __future__ import annotations
 
-from tokenstore.console.app import Console
-from tokenstore.console.messages import Actor
+from tokenstore.console._app import Console
+from tokenstore.console._messages import Actor
 
 __all__ = ["Actor", "Console"]

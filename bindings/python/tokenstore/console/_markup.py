@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 
-from tokenstore.console.messages import query_of
+from tokenstore.console._messages import query_of
 
 __all__ = ["ago", "attribute_url", "counted", "moment", "name", "table", "text"]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstore.console.markup import counted, moment, name, table, text
+from tokenstore.console._markup import counted, moment, name, table, text
 
 if TYPE_CHECKING:
-    from tokenstore.console.pages import Context
+    from tokenstore.console._pages import Context
 
 __all__ = ["kind_of", "owner", "session", "session_url"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from tokenstore.console.guard import HEADERS
-from tokenstore.console.messages import Response
+from tokenstore.console._guard import HEADERS
+from tokenstore.console._messages import Response
 
 __all__ = ["FILES", "ICON", "STYLE"]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tokenstore import _core, _walk
 from tokenstore._kinds import KIND, ROUND, hashes_of
-from tokenstore.console.messages import Steps
+from tokenstore.console._messages import Steps
 from tokenstore.errors import Error, ServerError
 
 __all__ = ["Census"]

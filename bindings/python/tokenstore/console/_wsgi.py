@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from tokenstore.console.messages import BODY_MAX, Failure, Request, Response, Steps, fields_of
+from tokenstore.console._messages import BODY_MAX, Failure, Request, Response, Steps, fields_of
 
 __all__ = ["App", "app", "refusal", "request_of", "run", "send"]
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from tokenstore._web_cookie import Cookie, cookie_values
-from tokenstore.console import pages, wsgi
-from tokenstore.console.guard import HEADERS, check_origin
-from tokenstore.console.messages import Actor, Failure, Request, Response, View
-from tokenstore.console.throttle import Throttle
+from tokenstore.console import _pages, _wsgi
+from tokenstore.console._guard import HEADERS, check_origin
+from tokenstore.console._messages import Actor, Failure, Request, Response, View
+from tokenstore.console._throttle import Throttle
 
 __all__ = ["IDLE", "LINK_LASTS", "Door"]
 
@@ -72,20 +72,20 @@ class Door:
                     return self._actor
         return None
 
-    def app(self, console: wsgi.App) -> wsgi.App:
+    def app(self, console: _wsgi.App) -> _wsgi.App:
         """The application with the door."""
 
         def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             path = environ.get("PATH_INFO", "")
             if self._hosts is not None and environ.get("HTTP_HOST") not in self._hosts:
-                return wsgi.send(wsgi.refusal(Failure(403, "This host is not the console's.")), environ, start_response)
+                return _wsgi.send(_wsgi.refusal(Failure(403, "This host is not the console's.")), environ, start_response)
             if path not in ("/login", "/logout"):
                 return console(environ, start_response)
             try:
-                request = wsgi.request_of(environ)
+                request = _wsgi.request_of(environ)
             except Failure as failure:
-                return wsgi.send(wsgi.refusal(failure), environ, start_response)
-            return wsgi.send(self._respond(request), environ, start_response)
+                return _wsgi.send(_wsgi.refusal(failure), environ, start_response)
+            return _wsgi.send(self._respond(request), environ, start_response)
 
         return answer
 
@@ -178,7 +178,7 @@ def _digest(secret: bytes) -> bytes:
 
 
 def _page(view: View, request: Request) -> Response:
-    text = pages.render(view, pages.Context(request, None, ""))
+    text = _pages.render(view, _pages.Context(request, None, ""))
     headers = [("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "no-store"), *HEADERS]
     return Response(view.status, headers, text.encode())
 

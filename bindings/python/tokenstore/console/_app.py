@@ -10,11 +10,11 @@ from typing import Any, Union
 
 import tokenstore
 from tokenstore.audit import acting
-from tokenstore.console import asgi, pages, static, wsgi
-from tokenstore.console.census import Census
-from tokenstore.console.guard import HEADERS, check_origin
-from tokenstore.console.listing import Stores
-from tokenstore.console.messages import (
+from tokenstore.console import _asgi, _pages, _static, _wsgi
+from tokenstore.console._census import Census
+from tokenstore.console._guard import HEADERS, check_origin
+from tokenstore.console._listing import Stores
+from tokenstore.console._messages import (
     Actor,
     Failure,
     Redirect,
@@ -24,7 +24,7 @@ from tokenstore.console.messages import (
     View,
     query_of,
 )
-from tokenstore.console.routes import ROUTES, Site
+from tokenstore.console._routes import ROUTES, Site
 from tokenstore.errors import DataError, Error, LimitError
 
 __all__ = ["Authorize", "Console"]
@@ -91,22 +91,22 @@ class Console:
         self._login_url, self._logout_url = login_url, logout_url
 
     @property
-    def wsgi(self) -> wsgi.App:
+    def wsgi(self) -> _wsgi.App:
         """The WSGI application."""
         if self._module != "tokenstore":
             raise TypeError("wsgi needs a store of tokenstore: with one of tokenstore.asyncio use asgi")
-        return wsgi.app(self.respond)
+        return _wsgi.app(self.respond)
 
     @property
-    def asgi(self) -> asgi.App:
+    def asgi(self) -> _asgi.App:
         """The ASGI application."""
         if self._module != "tokenstore.asyncio":
             raise TypeError("asgi needs a store of tokenstore.asyncio: with one of tokenstore use wsgi")
-        return asgi.app(self.respond)
+        return _asgi.app(self.respond)
 
     def respond(self, request: Request) -> Steps[Response]:
         """The response to a request; for :attr:`wsgi` and :attr:`asgi`."""
-        file = static.FILES.get(request.path)
+        file = _static.FILES.get(request.path)
         if file is not None and request.method in ("GET", "HEAD"):
             return file
         try:
@@ -165,8 +165,8 @@ class Console:
         if as_json:
             return _response(answer.status, "application/json", json.dumps(answer.data))
         server = self._site.stores.tokens.client.url
-        context = pages.Context(request, actor, server, self._logout_url)
-        return _response(answer.status, "text/html", pages.render(answer, context))
+        context = _pages.Context(request, actor, server, self._logout_url)
+        return _response(answer.status, "text/html", _pages.render(answer, context))
 
     def _failed(self, request: Request, actor: Actor | None, failure: Failure) -> Response:
         view = View("failure", {"status": failure.status, "reason": str(failure)}, failure.status)

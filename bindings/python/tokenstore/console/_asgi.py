@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from tokenstore.console.messages import BODY_MAX, Failure, Request, Response, Steps, fields_of
-from tokenstore.console.wsgi import refusal
+from tokenstore.console._messages import BODY_MAX, Failure, Request, Response, Steps, fields_of
+from tokenstore.console._wsgi import refusal
 
 __all__ = ["App", "app"]
 
@@ -71,7 +71,7 @@ async def _request_of(scope: Scope, receive: Receive) -> Request:
     return Request(
         method=scope["method"],
         base=base,
-        path=(path[len(base) :] if path.startswith(base + "/") else path) or "/",
+        path=(path[len(base) :] if (path + "/").startswith(base + "/") else path) or "/",
         query=fields_of(scope.get("query_string", b"").decode("latin-1")),
         headers=headers,
         scheme=scope.get("scheme", "http"),

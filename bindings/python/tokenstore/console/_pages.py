@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tokenstore.console import ending, numbers, owners
-from tokenstore.console.markup import attribute_url, name, text
-from tokenstore.console.messages import Actor, Request, View
-from tokenstore.console.static import ICON, STYLE
+from tokenstore.console import _ending, _numbers, _owners
+from tokenstore.console._markup import attribute_url, name, text
+from tokenstore.console._messages import Actor, Request, View
+from tokenstore.console._static import ICON, STYLE
 
 __all__ = ["Context", "render"]
 
@@ -129,13 +129,13 @@ def _failure(data: dict[str, Any], context: Context) -> tuple[str, str]:
 
 
 _PAGES = {
-    "activity": numbers.activity,
-    "anonymous": ending.anonymous,
-    "confirm": ending.confirm,
+    "activity": _numbers.activity,
+    "anonymous": _ending.anonymous,
+    "confirm": _ending.confirm,
     "failure": _failure,
     "find": _find,
     "login": _login,
-    "overview": numbers.overview,
-    "owner": owners.owner,
-    "session": owners.session,
+    "overview": _numbers.overview,
+    "owner": _owners.owner,
+    "session": _owners.session,
 }

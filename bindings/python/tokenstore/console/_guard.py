@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tokenstore.console.messages import Failure, Request
+from tokenstore.console._messages import Failure, Request
 
 __all__ = ["HEADERS", "check_origin"]
 

@@ -6,8 +6,8 @@ import time
 from collections import Counter
 from typing import Any
 
-from tokenstore.console.listing import Kind
-from tokenstore.console.messages import Steps
+from tokenstore.console._listing import Kind
+from tokenstore.console._messages import Steps
 from tokenstore.errors import ServerError
 
 __all__ = ["HOURS", "LAST", "Recent", "last", "recent"]

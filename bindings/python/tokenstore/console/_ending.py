@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstore.console.listing import JWT
-from tokenstore.console.markup import counted, name
-from tokenstore.console.owners import facts, kind_of, session_url
+from tokenstore.console._listing import JWT
+from tokenstore.console._markup import counted, name
+from tokenstore.console._owners import facts, kind_of, session_url
 
 if TYPE_CHECKING:
-    from tokenstore.console.pages import Context
+    from tokenstore.console._pages import Context
 
 __all__ = ["anonymous", "confirm"]
 

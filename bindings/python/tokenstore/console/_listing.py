@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tokenstore._kinds import names_of_kind
-from tokenstore.console.device import device_of
-from tokenstore.console.messages import Actor, Failure, Steps
-from tokenstore.errors import DataError, InvalidTokenError
+from tokenstore.console._device import device_of
+from tokenstore.console._messages import Actor, Failure, Steps
+from tokenstore.errors import ConfigurationError, DataError, InvalidTokenError
 
 __all__ = ["JWT", "PAGE", "Kind", "Place", "Stores", "as_bytes"]
 
@@ -179,8 +179,8 @@ class Stores:
             return []
         try:
             sessions = yield self.jwt.list(as_bytes(owner))
-        except DataError:
-            return []  # RedisJWT has no such ids
+        except (ConfigurationError, DataError):
+            return []  # RedisJWT has no such ids: none with a colon, and on a cluster only those in braces
         return [_row_of_jwt(session) for session in sessions]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tokenstore.console.chart import chart
-from tokenstore.console.markup import counted, moment, name, table, text
-from tokenstore.console.owners import kind_of
+from tokenstore.console._chart import chart
+from tokenstore.console._markup import counted, moment, name, table, text
+from tokenstore.console._owners import kind_of
 
 if TYPE_CHECKING:
-    from tokenstore.console.pages import Context
+    from tokenstore.console._pages import Context
 
 __all__ = ["activity", "overview"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tokenstore.console.markup import text
+from tokenstore.console._markup import text
 
 __all__ = ["chart"]
 

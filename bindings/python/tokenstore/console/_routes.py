@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Union
 
-from tokenstore.console import history
-from tokenstore.console.census import Census
-from tokenstore.console.listing import Kind, Place, Stores, as_bytes
-from tokenstore.console.messages import Actor, Failure, Redirect, Request, Steps, View
+from tokenstore.console import _history
+from tokenstore.console._census import Census
+from tokenstore.console._listing import Kind, Place, Stores, as_bytes
+from tokenstore.console._messages import Actor, Failure, Redirect, Request, Steps, View
 
 __all__ = ["ROUTES", "Site"]
 
@@ -28,7 +28,7 @@ def overview(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
     """All kinds, with how many owners and tokens each has, and what became of them in the last day."""
     yield from site.census.go_on(again="count" in request.query)
     registered = yield from site.stores.registered()
-    recent = yield from history.recent(site.stores.tokens.client, site.stores.prefix)
+    recent = yield from _history.recent(site.stores.tokens.client, site.stores.prefix)
     rows = []
     for code in registered.keys() | site.census.kinds():
         kind = registered.get(code) or Kind(f"(kind {code.decode()})", "?")
@@ -39,7 +39,7 @@ def overview(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
         "counted_at": site.census.ended_at,
         "problem": site.census.problem,
         "audited": recent.is_on,
-        "hours": history.HOURS,
+        "hours": _history.HOURS,
         "charts_begin_at": recent.begins_at,
     }
     return View("overview", data)
@@ -117,11 +117,11 @@ def found(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
 def activity(site: Site, request: Request, actor: Actor) -> Steps[Answer]:
     """What the audit stream says, a page of it, the newest first."""
     after = request.query.get("after")
-    events = yield from history.last(site.stores.tokens.client, site.stores.prefix, after)
+    events = yield from _history.last(site.stores.tokens.client, site.stores.prefix, after)
     data = {
         "audited": events is not None,
         "events": events or [],
-        "next": events[-1]["entry"] if events and len(events) == history.LAST else None,
+        "next": events[-1]["entry"] if events and len(events) == _history.LAST else None,
     }
     return View("activity", data)
 
