@@ -63,12 +63,9 @@ static int look_into(lua_State *L) {
 void tksp_lua_open_store(lua_State *L) {
     static const tks_store_type *const types[] = {&tks_redis_tokens_type, &tks_sessions_type,
                                                   &tks_tokenstore_type, &tks_redis_jwt_type};
-    static const luaL_Reg functions[] = {{"redis_tokens", redis_tokens},
-                                         {"sessions", sessions},
-                                         {"tokenstore", tokenstore},
-                                         {"redis_jwt", redis_jwt},
-                                         {"look_into", look_into},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"redis_tokens", redis_tokens}, {"sessions", sessions},
+                                         {"tokenstore", tokenstore},     {"redis_jwt", redis_jwt},
+                                         {"look_into", look_into},       {NULL, NULL}};
     tksp_lua_set_gc(L, TKSP_UP_STORE, store_gc);
     tksp_lua_set_jwt_functions(L, functions); /* RedisJWT has keys */
     lua_newtable(L);

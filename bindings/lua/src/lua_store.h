@@ -11,7 +11,8 @@
 typedef struct tksp_lua_store {
     const tks_store_type *type;
     void *core; /* NULL: not made */
-    const tksp_lua_viewer *viewer; /* where its gets may be found; kept alive by this. NULL: nowhere */
+    const tksp_lua_viewer
+        *viewer; /* where its gets may be found; kept alive by this. NULL: nowhere */
 } tksp_lua_store;
 
 /* Each adds its functions to the table on top. */

@@ -26,7 +26,7 @@ PyObject *tksp_py_audit(PyObject *module, PyObject *args) {
 }
 
 static PyObject *event_tuple(const tks_audit_event *event) {
-    const tks_bytes texts[] = {event->kind,  event->name, event->reason, event->app, event->type,
+    const tks_bytes texts[] = {event->kind,  event->name, event->reason, event->app,  event->type,
                                event->owner, event->sid,  event->id,     event->count};
     enum { TEXTS = sizeof texts / sizeof *texts };
     PyObject *tuple = PyTuple_New(1 + TEXTS);

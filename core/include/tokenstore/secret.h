@@ -16,8 +16,9 @@ TKS_BEGIN_DECLS
 enum {
     TKS_DIGEST_SIZE = 21,          /**< BLAKE2b-168: 28 characters of base64url without padding */
     TKS_FINGERPRINT_KEY_SIZE = 16, /**< a key of tks_fingerprint */
-    TKS_DIGEST_TEXT_SIZE = 28,     /**< see docs/explanation/stored-format.md for why not one byte more */
-    TKS_PEPPER_MAX = 64            /**< BLAKE2b's longest key */
+    TKS_DIGEST_TEXT_SIZE =
+        28,             /**< see docs/explanation/stored-format.md for why not one byte more */
+    TKS_PEPPER_MAX = 64 /**< BLAKE2b's longest key */
 };
 
 /** The encoding of a token's random bytes. */

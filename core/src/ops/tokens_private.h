@@ -45,11 +45,11 @@ typedef struct tksp_slot {
     tks_bytes owner; /* as given; empty where it is not known before the record is read */
     tks_bytes token; /* the secret; empty in a listing, and where no such token can exist */
     tksp_place place;
-    bool located; /* `place.locator` is known: at once, but for custom tokens */
-    bool aliased; /* it has an alias: a custom token */
+    bool located;   /* `place.locator` is known: at once, but for custom tokens */
+    bool aliased;   /* it has an alias: a custom token */
     bool generated; /* a token of this form was presented */
-    bool gone;    /* get: the field ended between two commands */
-    bool read;    /* get: there is nothing to ask for any more */
+    bool gone;      /* get: the field ended between two commands */
+    bool read;      /* get: there is nothing to ask for any more */
     tksp_near_entry
         *near; /* get: what the token's slices are borrowed from, if it was near; owned */
     tksp_near_ticket ticket; /* get: of the question */
