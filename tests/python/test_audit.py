@@ -385,7 +385,7 @@ def test_the_right_to_write_it(caplog: pytest.LogCaptureFixture) -> None:
             sessions = Sessions(client)
             assert sessions.create("web", "bob")
             assert server.keys() != []
-            assert "ts:audit" not in server.keys()
+            assert b"ts:audit" not in server.keys()
             assert "not written to the audit stream" in caplog.text
             with pytest.raises(tokenstore.ServerError, match="NOPERM"):
                 client.audit_events()
