@@ -187,5 +187,8 @@ def test_anothers_value_under_each_key(
 
 
 def test_every_script_is_tried(known: dict[str, tuple[str, str]]) -> None:
+    """The audited forms are the same scripts, with one more key."""
     tried = {name for operation in OPERATIONS for name in SCRIPT.findall(operation)}
-    assert tried == {name for name, _ in known.values() if SCRIPT.match(name)}
+    assert tried == {
+        name for name, _ in known.values() if SCRIPT.match(name) and not name.endswith("_audited")
+    }
