@@ -26,6 +26,7 @@ extensions = [
     "code_tabs",
     "commands",
     "lua_types",
+    "nginx_lua",
     "other_names",
     "themed_images",
 ]
@@ -43,7 +44,7 @@ html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 
-# nginx with Lua inside, and "…" for what is left out; and names in annotations that both blocking and asyncio have.
+# "…" for what is left out; and names in annotations that both blocking and asyncio have.
 suppress_warnings = ["misc.highlighting_failure", "ref.python"]
 
 autodoc_member_order = "bysource"
