@@ -88,7 +88,7 @@ def check_files(path: Path, wheel: zipfile.ZipFile) -> Iterator[str]:
     root = Path(__file__).resolve().parents[2] / "bindings/python"
     listed = subprocess.run(["git", "ls-files", "tokenstore"], cwd=root, stdout=-1, text=True, check=True).stdout
     wanted, names = set(listed.split()), set(wheel.namelist())
-    packed = {name for name in names if name.startswith("tokenstore/") and ".so" not in name}
+    packed = {n for n in names if n.startswith("tokenstore/") and ".so" not in n and not n.endswith("/")}
     for name in sorted(packed ^ wanted):
         yield f"{name} is {'not committed' if name in packed else 'missing'}"
     for name in sorted(packed & wanted):

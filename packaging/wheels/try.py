@@ -72,7 +72,7 @@ def tls_server(directory: Path):
 
     openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=ca", "-keyout", "ca.key", "-out", "ca.pem")
     openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-keyout", "key.pem", "-out", "request.pem")
-    (directory / "names").write_text("subjectAltName=DNS:localhost\n")
+    (directory / "names").write_text("subjectAltName=IP:127.0.0.1\n")
     openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
             "-extfile", "names", "-out", "cert.pem")  # fmt: skip
     import socket
@@ -98,7 +98,7 @@ def try_cas() -> None:
     def ping(port: int) -> str:
         for _ in range(100):
             try:
-                tokenstore.Client(f"rediss://localhost:{port}").ping()
+                tokenstore.Client(f"rediss://127.0.0.1:{port}").ping()
                 return "ok"
             except tokenstore.ConnectionError as error:
                 if "refused" not in str(error):
