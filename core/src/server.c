@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KINDS = 64, TRIES = 8 };
+enum { KINDS = 1024, TRIES = 8 };
 
 /* How long a clock that was learned counts. Two clocks drift apart by less than a millisecond in that time. */
 enum { CLOCK_OLD_MS = 5000, CLOCK_LOST_MS = 10000 };
@@ -120,25 +120,29 @@ tksp_clock tksp_server_stamp(tks_server *server, int64_t boot_ms, int64_t *out) 
 /* ---- kinds of keys ---------------------------------------------------------------------------- */
 
 /* Two threads may take one place: the loser is registered once more. */
-static uint32_t kind_at(const tks_server *server, uint32_t number, uint32_t try) {
-    return atomic_load_explicit(&server->kinds[(number + try) % KINDS], memory_order_relaxed);
+static uint32_t place_of(uint32_t number, uint32_t try) {
+    return (number + try) % KINDS;
+}
+
+static uint32_t kind_at(const tks_server *server, uint32_t place) {
+    return atomic_load_explicit(&server->kinds[place], memory_order_relaxed);
 }
 
 bool tksp_server_knows_kind(const tks_server *server, uint32_t number) {
-    uint32_t free_places = 0;
     if (server == NULL) return true;
     for (uint32_t try = 0; try < TRIES; try++) {
-        uint32_t there = kind_at(server, number, try);
-        if (there == number) return true;
-        free_places += there == 0;
+        if (kind_at(server, place_of(number, try)) == number) return true;
     }
-    return free_places == 0;
+    return false;
 }
 
 void tksp_server_add_kind(tks_server *server, uint32_t number) {
-    for (uint32_t try = 0; server != NULL && try < TRIES; try++) {
-        if (kind_at(server, number, try) != 0) continue;
-        atomic_store_explicit(&server->kinds[(number + try) % KINDS], number, memory_order_relaxed);
-        return;
+    if (server == NULL) return;
+    uint32_t place = place_of(number, number / KINDS % TRIES); /* if none is free */
+    for (uint32_t try = 0; try < TRIES; try++) {
+        if (kind_at(server, place_of(number, try)) != 0) continue;
+        place = place_of(number, try);
+        break;
     }
+    atomic_store_explicit(&server->kinds[place], number, memory_order_relaxed);
 }

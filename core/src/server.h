@@ -41,8 +41,8 @@ typedef enum tksp_clock {
  * clock is lost. */
 tksp_clock tksp_server_stamp(tks_server *server, int64_t boot_ms, int64_t *out);
 
-/* Is a kind of key with this number in the registry of its prefix? Of many kinds some count as registered that are
- * not: that only leaves a listing of keys without their names. */
+/* Is a kind of key with this number in the registry of its prefix? Of more than some hundred kinds, those that were added
+ * long ago are forgotten: they are registered once more. */
 bool tksp_server_knows_kind(const tks_server *server, uint32_t number);
 void tksp_server_add_kind(tks_server *server, uint32_t number);
 

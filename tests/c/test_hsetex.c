@@ -265,3 +265,19 @@ TEST(create_sent_again_teaches_no_clock) {
         end(&f);
     }
 }
+
+/* A kind that counted as registered without being so would have no name in any listing. */
+TEST(server_knows_only_kinds_that_were_added) {
+    tks_server *server = tks_server_new();
+    uint32_t known = 0;
+    for (uint32_t number = 1; number <= 5000; number++) {
+        CHECK(!tksp_server_knows_kind(server, number));
+        tksp_server_add_kind(server, number);
+        CHECK(tksp_server_knows_kind(server, number));
+    }
+    for (uint32_t number = 1; number <= 5000; number++) {
+        known += tksp_server_knows_kind(server, number);
+    }
+    CHECK(known >= 512);
+    tks_server_free(server);
+}

@@ -398,3 +398,10 @@ def test_timedelta_everywhere(client: tokenstore.Client, server: Server) -> None
     assert 110_000 < stored.left(server, token) <= 120_000
     with pytest.raises(tokenstore.DataError, match="duration"):
         tokens.create(**APP, owner="bob", duration=timedelta(milliseconds=999))
+
+
+def test_each_of_many_kinds_is_registered(tokens: RedisTokens, server: Server) -> None:
+    """A program with an app for each customer: listings find all of them."""
+    for number in range(1500):
+        tokens.create(f"customer-{number}", "t", "bob")
+    assert server("HLEN", stored.KINDS) == 1500
