@@ -1,4 +1,4 @@
--- RedisJWT: the Node package's behaviour row by row (docs/reference/redis-jwt.md), then what is specific to Lua.
+-- RedisJWT: the Node package's behaviour, row by row of docs/reference/redis-jwt.md, then what is Lua's own.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -46,7 +46,7 @@ test("max_size", function()
   end
 end)
 
--- ---- the rows of docs/reference/redis-jwt.md ---------------------------------------------------------------
+-- ---- the rows of docs/reference/redis-jwt.md -----------------------------------------------------------
 
 test("sign", function()
   local sessions, id = open(), user()

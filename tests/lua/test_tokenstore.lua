@@ -1,4 +1,4 @@
--- Tokenstore: the Node package's behaviour row by row (docs/reference/tokenstore.md), then what is specific to Lua.
+-- Tokenstore: the Node package's behaviour, row by row of docs/reference/tokenstore.md, then what is Lua's own.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"
@@ -20,7 +20,7 @@ local function keys(client, prefix)
   return #harness.keys(client, prefix .. ":*")
 end
 
--- ---- the rows of docs/reference/tokenstore.md --------------------------------------------------------------
+-- ---- the rows of docs/reference/tokenstore.md ----------------------------------------------------------
 
 test("reset", function()
   local store, client, prefix = open()
