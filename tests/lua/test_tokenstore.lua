@@ -1,4 +1,4 @@
--- Tokenstore: the Node package's behaviour, row by row of docs/reference/tokenstore.md, then what is Lua's own.
+-- Tokenstore: the Node package's behaviour, by docs/reference/tokenstore.md, then what is Lua's own.
 
 local harness = require "harness"
 local tokenstore = require "tokenstore"

@@ -167,9 +167,10 @@ function Client:near_cache_stats()
   return stats and stats(self._handle) or nil
 end
 
--- What the operations of this process, in nginx of this worker, have cost. The first call begins the count. A list
--- of { store, operation, outcomes = { ok = …, not_found = …, timeout = … }, durations, took, tries, trips, sent,
--- received }, as in docs/how-to/metrics.md; what the near cache answered is not in it.
+-- What operations of this process, in nginx of this worker, have cost. The first call begins the count. A list
+-- of { store, operation, outcomes, durations, took, tries, trips, sent, received }, as in
+-- docs/how-to/metrics.md; outcomes is { ok = …, not_found = …, timeout = … }. What the near cache answered is
+-- not in it.
 function Client:operation_stats()
   return self._driver.operation_stats(self._handle)
 end
@@ -186,8 +187,8 @@ function Client:_runner(actor)
 end
 
 -- audit_events{ prefix, after, count, reverse }: what is in the audit stream of the stores with this prefix
--- ("ts"): the oldest `count` (100), with `reverse` the newest first. `after`, the `entry` of the last event of the
--- page before, gives the next page. Of RedisJWT the prefix is "rjwt-sessions".
+-- ("ts"): the oldest `count` (100), with `reverse` the newest first. `after`, the `entry` of the last event
+-- of the page before, gives the next page. Of RedisJWT the prefix is "rjwt-sessions".
 function Client:audit_events(args)
   return audit.read(self, args or {})
 end
