@@ -146,8 +146,9 @@ static void take_events(tks_op *op, const tksp_command *command) {
     }
     for (size_t i = BEFORE_EVENTS; i < tks_reply_get_size(reply); i++) {
         const tks_reply *parts = tks_reply_get_item(reply, i);
-        if (tks_reply_get_type(parts) != TKS_REPLY_ARRAY || tks_reply_get_size(parts) != PARTS)
+        if (tks_reply_get_type(parts) != TKS_REPLY_ARRAY || tks_reply_get_size(parts) != PARTS) {
             continue;
+        }
         const tks_audit_event event = {.kind = text_at(op, parts, 0),
                                        .name = text_at(op, parts, 1),
                                        .reason = text_at(op, parts, 2),

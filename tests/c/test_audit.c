@@ -8,8 +8,9 @@ static int count_in_batch(const tks_op *op, const char *part) {
     tks_bytes bytes = tks_op_get_batch(op)->bytes;
     size_t size = strlen(part);
     int count = 0;
-    for (size_t i = 0; i + size <= bytes.size; i++)
+    for (size_t i = 0; i + size <= bytes.size; i++) {
         count += memcmp(bytes.data + i, part, size) == 0;
+    }
     return count;
 }
 

@@ -61,7 +61,10 @@ test("pool_stats", function()
   local client = tokens.client
   assert(client:ping())
   local stats = client:pool_stats()
-  equal({ stats.used, stats.waiting, stats.timeouts }, { 0, 0, 0 })
-  assert(stats.limit >= 3 and stats.idle >= 1 and stats.opened >= 1)
+  assert(stats.limit >= 3 and stats.opened >= 1)
+  if not _G.ngx then -- which does not tell
+    equal({ stats.used, stats.waiting, stats.timeouts }, { 0, 0, 0 })
+    assert(stats.idle >= 1)
+  end
   equal(client:poolStats(), stats)
 end)

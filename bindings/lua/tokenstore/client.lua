@@ -167,8 +167,8 @@ function Client:near_cache_stats()
   return stats and stats(self._handle) or nil
 end
 
--- What operations of this process, in nginx of this worker, have cost. The first call begins the count. A list
--- of { store, operation, outcomes, durations, took, tries, trips, sent, received }, as in
+-- What operations of this process, in nginx of this worker, have cost. The first call begins the count. A
+-- list of { store, operation, outcomes, durations, took, tries, trips, sent, received }, as in
 -- docs/how-to/metrics.md; outcomes is { ok = …, not_found = …, timeout = … }. What the near cache answered is
 -- not in it.
 function Client:operation_stats()

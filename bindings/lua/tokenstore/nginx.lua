@@ -73,11 +73,11 @@ function driver.operation_stats(handle)
   return core.meter_sums(handle.target)
 end
 
--- The connections of this worker; nginx does not tell how many of them are idle.
+-- The connections of this worker, on a cluster to all nodes; nginx does not tell how many of them are idle.
 function driver.pool_stats(handle)
-  local stats = { limit = handle.pool.size, opened = handle.pool.opened }
-  for _, node in pairs(handle.nodes or {}) do
-    stats.limit, stats.opened = stats.limit + node.pool.size, stats.opened + node.pool.opened
+  local stats = { limit = 0, opened = 0 }
+  for _, server in pairs(handle.nodes or { handle }) do
+    stats.limit, stats.opened = stats.limit + server.pool.size, stats.opened + server.pool.opened
   end
   return stats
 end
