@@ -27,7 +27,7 @@ def sdist(name: str) -> Path:
             "-q",
             "--no-deps",
             "--no-binary",
-            ":all:",
+            name,
         ]
         subprocess.run([*command, "-d", cache, f"{name}=={version(name)}"], check=True)
         (archive,) = (
