@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 from tokenstore._cli.common import Options, UsageError
@@ -54,6 +55,7 @@ def row_of(event: AuditEvent) -> Row:
 
 
 def _follow(client: Client, options: Options, after: str | None) -> None:
+    sys.stdout.flush()  # the table, before the first pause
     while True:
         for event in client.audit_events(options.prefix, after=after, count=_PAGE):
             after = event.entry
