@@ -468,10 +468,11 @@ def test_a_replica_is_logged_as_a_warning(caplog: pytest.LogCaptureFixture) -> N
         # Unknown if the deadline comes amid the last attempt.
         with pytest.raises((tokenstore.TimeoutError, tokenstore.OutcomeUnknownError)):
             tokens.create("a", "t", "CANARY", {"CANARY": 1})
-        (record,) = caplog.records
-        assert (record.name, record.levelname) == ("tokenstore", "WARNING")
-        assert record.getMessage().startswith(f"{server.url}: dropping the connections to this server: the server")
-        assert "READONLY" in record.getMessage()
+        assert caplog.records
+        for record in caplog.records:  # one, or more if the machine is slow
+            assert (record.name, record.levelname) == ("tokenstore", "WARNING")
+            assert record.getMessage().startswith(f"{server.url}: dropping the connections to this server: the server")
+            assert "READONLY" in record.getMessage()
         assert "CANARY" not in caplog.text
 
 
