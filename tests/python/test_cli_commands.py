@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -225,8 +226,14 @@ def test_formats(here: Server, tokens: tokenstore.RedisTokens, capsys: Any) -> N
 
 
 def lines_of(process: subprocess.Popen[str], count: int) -> list[str]:
+    """Empty ones for those that do not come within half a minute."""
     assert process.stdout is not None
-    return [process.stdout.readline() for _ in range(count)]
+    watchdog = threading.Timer(30, process.kill)
+    watchdog.start()
+    try:
+        return [process.stdout.readline() for _ in range(count)]
+    finally:
+        watchdog.cancel()
 
 
 def ctrl_c(process: subprocess.Popen[str]) -> str:
@@ -236,8 +243,10 @@ def ctrl_c(process: subprocess.Popen[str]) -> str:
 
 
 def started(*words: str) -> subprocess.Popen[str]:
+    """Its output is buffered, as that of most programs in a pipe."""
     return subprocess.Popen(
         [sys.executable, "-m", "tokenstore", *words],
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
