@@ -122,6 +122,78 @@ test("each caller gets its own", function()
   tokens.client:close()
 end)
 
+-- Data of each of these shapes is copied in its own way: see near_copy.lua.
+local function nest(depth)
+  return depth == 0 and { 1, { deep = true } } or { inside = nest(depth - 1), [("k"):rep(depth)] = depth }
+end
+
+local function of_fields(count, first)
+  local data = {}
+  for i = 1, count do
+    data[first .. i] = i % 3 == 0 and { i, tostring(i) } or i % 3 == 1 and tokenstore.null or i / 4
+  end
+  return data
+end
+
+local SHAPES = {
+  {},
+  { [""] = 1, [" "] = 2, ["1"] = 3, ["end"] = 4 },
+  { ['"] = os.exit() --'] = '"]', ["]] .. x"] = "]]" },
+  { ["\\"] = "\\", ["a\nb\r\tc"] = "\n\1", ["\226\128\168é%d%q"] = "%s" },
+  { list = { "a", false, tokenstore.null, { {}, { 1 }, tokenstore.array {} }, 5 }, one = { 1 } },
+  { list = of_fields(62, "in") },
+  { wide = of_fields(63, "out") },
+  of_fields(64, "f"),
+  of_fields(400, "many"),
+  { long = { [("x"):rep(5000)] = 1 } },
+  nest(10),
+  nest(30),
+}
+
+test("data of all shapes", function()
+  local tokens, _, prefix = store_with_token()
+  local sessions = assert(tokenstore.Sessions { redis = tokens.client, prefix = prefix })
+  for _, data in ipairs(SHAPES) do
+    local token = assert(sessions:create { app = "web", owner_id = "bob", data = data, duration = 600 })
+    local asked = assert(sessions:get { app = "web", token = token, fresh = true })
+    eventually(function()
+      local before = tokens.client:near_cache_stats().hits
+      for _ = 1, 3 do
+        equal(sessions:get { app = "web", token = token }, asked)
+      end
+      return tokens.client:near_cache_stats().hits == before + 3
+    end)
+    local found = sessions:get { app = "web", token = token }
+    found.data.mine = true
+    for _, value in next, found.data do
+      if type(value) == "table" then
+        value[1] = "mine"
+      end
+    end
+    equal(sessions:get { app = "web", token = token }, asked)
+  end
+  tokens.client:close()
+end)
+
+test("few shapes are remembered", function()
+  local copy = require "tokenstore.near_copy"
+  local function take(name)
+    local data = { [name] = { 1, name } }
+    equal(copy(data), data)
+  end
+  collect()
+  local before = collectgarbage "count"
+  for i = 1, 20 do
+    take(("n"):rep(100000) .. i)
+  end
+  for i = 1, 1000 do
+    take(("n"):rep(1000) .. i)
+  end
+  collect()
+  local grown = collectgarbage "count" - before
+  assert(grown < 1500, grown)
+end)
+
 -- Only another program's record has one.
 test("an integer that this Lua cannot represent", function()
   local tokens, token, prefix = store_with_token()

@@ -24,8 +24,8 @@ local KINDS = {
 }
 
 -- The differences between the stores: their class, the options they require, those they do not have, the
--- name of the owner, the longest token, what finds a session in memory, and of those whose sessions the guard
--- can create, their operations.
+-- name of the owner, the longest token, what finds a session in memory and what copies it, and of those whose
+-- sessions the guard can create, their operations.
 local kinds = {}
 
 kinds.session = {
@@ -35,6 +35,7 @@ kinds.session = {
   owner = "owner_id",
   token_max = 1024,
   view = near.session_view,
+  copy = near.copy_session,
   operations = core.operations.Sessions,
   delete = "kill",
 }
@@ -45,6 +46,7 @@ kinds.token = {
   owner = "owner",
   token_max = 1024,
   view = near.token_view,
+  copy = near.copy_token,
   operations = core.operations.RedisTokens,
   delete = "delete",
 }
@@ -200,7 +202,7 @@ function options.prepare(given, kind, level)
     fail_open = given.fail_open,
     anonymous = given.anonymous,
     headers_only = given.headers_only,
-    view = given.headers_only and given.store._near and are_fields(headers) and kind.view or nil,
+    view = given.store._near and are_fields(headers) and kind.view or nil,
     values = setmetatable({}, { __mode = "k" }), -- of the headers, by the view
     cache = given.cache or 0,
     cache_key = table.concat({ given.app or "", given.type or "", given.anonymous and "a" or "", "" }, "\0"),

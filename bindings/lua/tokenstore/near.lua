@@ -3,41 +3,13 @@
 -- An answer is a copy of what the core keeps. The fields of a token are written out: that is several times
 -- faster than a loop, or than C.
 
+local copy = require "tokenstore.near_copy"
 local find_near = require("tokenstore.core").find_near
 
 local find_session, find_token = find_near.Sessions, find_near.RedisTokens
 local getmetatable, next, setmetatable, type = getmetatable, next, setmetatable, type
 
-local has_new, new = pcall(require, "table.new")
-if not has_new then -- it is LuaJIT's
-  new = function()
-    return {}
-  end
-end
-
-local FIELDS = 4 -- of most data
-
 local near = {}
-
--- A copy of data, and of the tables in it. A list goes by number, which LuaJIT compiles. A table that hides
--- its metatable is a number that this Lua has no other form for, and nobody's to change.
-local function copy(data)
-  local metatable, size = getmetatable(data), #data
-  if type(metatable) == "string" then
-    return data
-  end
-  local to = new(size, size == 0 and FIELDS or 0)
-  for i = 1, size do
-    local value = data[i]
-    to[i] = type(value) == "table" and copy(value) or value
-  end
-  if size == 0 then
-    for key, value in next, data do
-      to[key] = type(value) == "table" and copy(value) or value
-    end
-  end
-  return metatable and setmetatable(to, metatable) or to
-end
 
 -- Gives the answer what few records have.
 local function finish(answer, view)
@@ -69,18 +41,23 @@ function near.session_view(store, args)
   return nil
 end
 
--- get{ app, token } of Sessions: the session, or nil, which says nothing.
-function near.session(store, args)
-  local view = near.session_view(store, args)
-  return view and finish({
+-- The session of this view, which its caller may change.
+function near.copy_session(view, token)
+  return finish({
     app = view.app,
-    token = args.token,
+    token = token,
     id = view.id,
     owner_id = view.owner_id,
     sid = view.sid,
     created_at = view.created_at,
     data = copy(view.data),
   }, view)
+end
+
+-- get{ app, token } of Sessions: the session, or nil, which says nothing.
+function near.session(store, args)
+  local view = near.session_view(store, args)
+  return view and near.copy_session(view, args.token)
 end
 
 -- The same for get{ app, type, token } of RedisTokens.
@@ -92,18 +69,22 @@ function near.token_view(store, args)
   return nil
 end
 
-function near.token(store, args)
-  local view = near.token_view(store, args)
-  return view and finish({
+function near.copy_token(view, token)
+  return finish({
     app = view.app,
     type = view.type,
-    token = args.token,
+    token = token,
     id = view.id,
     owner = view.owner,
     sid = view.sid,
     created_at = view.created_at,
     data = copy(view.data),
   }, view)
+end
+
+function near.token(store, args)
+  local view = near.token_view(store, args)
+  return view and near.copy_token(view, args.token)
 end
 
 return near

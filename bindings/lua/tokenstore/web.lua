@@ -207,7 +207,7 @@ function web.set_headers(options, session, set)
   return set_values(options.headers, read_values(options, session), set or set_header)
 end
 
--- The values of the headers, of a valid session that is in memory; nil says nothing.
+-- The values of the headers, of a valid session that is in memory, and its view; nil says nothing.
 local function find_values(options, token)
   local arguments = options.arguments
   arguments.token = token
@@ -217,7 +217,7 @@ local function find_values(options, token)
     values = read_values(options, view)
     options.values[view] = values
   end
-  return values
+  return values, view
 end
 
 -- True if the client sent a header that only the guard may set. Checks nginx's variables, which are nearly
@@ -257,10 +257,13 @@ function web.check(options, ask_store, set)
   local token, tokens, from_header = web.find_tokens(options)
   local session, message, code
   if token and token ~= "" and #token <= options.kind.token_max then
-    local values = options.view and not tokens and find_values(options, token)
+    local values, view
+    if options.view and not tokens then
+      values, view = find_values(options, token)
+    end
     if values then
       local refusal = set_values(options.headers, values, set or set_header)
-      return not refusal or nil, refusal
+      return not refusal and (options.headers_only or options.kind.copy(view, token)) or nil, refusal
     end
     session, message, code = lookup.find(options, ask_store, token, tokens)
   end
