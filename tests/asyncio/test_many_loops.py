@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
+import socket
+import sys
+import traceback
 import warnings
 from collections.abc import Coroutine, Iterator
 from typing import Any
@@ -13,8 +17,9 @@ import pytest
 
 import tokenstore
 from conftest import Run, loop_of, run_in
-from servers import Server
+from servers import Server, running
 from tokenstore import asyncio as aio
+from tokenstore.asyncio._reach import reach
 
 KINDS = ["asyncio", "uvloop"]
 
@@ -121,6 +126,57 @@ def test_a_loop_that_just_closes(server: Server, kind: str, found_by: str) -> No
     client = None
     gc.collect()
     assert descriptors() == before
+
+
+@pytest.mark.parametrize("transport", ["unix", "tcp"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::ResourceWarning")
+def test_a_loop_that_closes_amid_a_connection(transport: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After any number of its turns: no socket stays open, and nothing of ours fails as it is collected."""
+    failed: list[str] = []
+
+    def note(failure: Any) -> None:
+        frames = traceback.extract_tb(failure.exc_traceback)
+        if {"abort", "_give_up"} & {frame.name for frame in frames}:
+            failed.append(f"{failure.exc_value!r} in {frames}")
+
+    monkeypatch.setattr(sys, "unraisablehook", note)
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)  # it tells of the tasks
+    with running(transport=transport) as server:
+        gc.collect()
+        before = descriptors()
+        for turns in range(40):
+            loop = asyncio.new_event_loop()
+            client = aio.Client(server.url)
+            call = loop.create_task(client.execute("PING"))
+            for _ in range(turns):
+                loop.call_soon(loop.stop)
+                loop.run_forever()
+            loop.close()
+            del loop, client, call
+            gc.collect()
+            assert descriptors() == before, turns
+    assert failed == []
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_loop_that_closes_amid_attempts_to_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No socket is left to the garbage collector."""
+    monkeypatch.setattr(sys, "unraisablehook", print)
+    monkeypatch.setattr(logging.getLogger("asyncio"), "disabled", True)
+    with running(transport="tcp") as server, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", ResourceWarning)
+        for turns in range(15):
+            loop = asyncio.new_event_loop()
+            task = loop.create_task(reach([(socket.AF_INET, ("127.0.0.1", server.port))] * 3, 5))
+            for _ in range(turns):
+                loop.call_soon(loop.stop)
+                loop.run_forever()
+            if task.done():
+                task.result().close()
+            loop.close()
+            del loop, task
+            gc.collect()
+    assert [str(one.message) for one in said] == []
 
 
 @pytest.mark.usefixtures("no_warning")

@@ -8,7 +8,6 @@ import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 from apps import APPS, App, running
@@ -34,8 +33,11 @@ class Device:
 
     def click(self, button: WebElement) -> None:
         """And wait for the page that follows."""
+        page = self.browser.find_element(By.TAG_NAME, "html").id
         button.click()
-        WebDriverWait(self.browser, 60).until(staleness_of(button))
+        WebDriverWait(self.browser, 60).until(
+            lambda browser: browser.find_element(By.TAG_NAME, "html").id != page
+        )
 
     def log_in(self) -> None:
         self.open(self.app.login)

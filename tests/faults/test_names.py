@@ -290,7 +290,7 @@ for _ in range(5):  # the address that worked last goes first
     other.execute("CLIENT", "KILL", "TYPE", "normal")
     other.close()
     assert client.execute("PING") == "PONG"
-assert took() - first < 0.2, (first, took())
+assert took() - first < 1, (first, took())  # else each costs a quarter second
 print(first)
 """,
             server.port,

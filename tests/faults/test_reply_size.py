@@ -129,7 +129,7 @@ def test_without_an_end(setup: Setup, direct: tokenstore.RedisTokens, head: byte
         began = time.monotonic()
         with pytest.raises((tokenstore.LimitError, tokenstore.TimeoutError)):
             store.get(**A, token=token)
-        assert time.monotonic() - began < 0.5 + 4 * setup.slack
+        assert time.monotonic() - began < 2
         assert client.execute("PING", timeout=5) == "PONG"
 
 

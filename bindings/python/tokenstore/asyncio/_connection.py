@@ -167,7 +167,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
             except Error as said:  # a server at its client limit says so, and hangs up
                 self.refused = True
                 self.abort(said)
-        self.abort(ConnectionError(describe(error)))
+        self._abort(ConnectionError(describe(error)))
         if self._timer is not None:
             self._timer.cancel()
         if not self.closed.done():
@@ -185,6 +185,12 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
 
     def abort(self, error: Error) -> None:
         """Ends it now."""
+        if self._loop.is_closed():  # amid a task, which ends with its loop
+            self.bury()
+        else:
+            self._abort(error)
+
+    def _abort(self, error: Error) -> None:
         if self._transport is not None:
             self._transport.abort()
         self._end(error)
@@ -195,7 +201,7 @@ class Connection(_core.Connection, asyncio.BufferedProtocol):
         loop: Any = self._loop
         loop.call_soon = _run
         try:
-            self.abort(ConnectionError("its event loop was closed"))
+            self._abort(ConnectionError("its event loop was closed"))
         finally:
             del loop.call_soon
             if self.socket is not None:
@@ -219,8 +225,9 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
-def _run(function: Any, *args: Any, **unused: Any) -> None:
-    function(*args)
+def _run(function: Any, *args: Any, context: object = None) -> None:
+    if context is None:  # that of a future wakes a task, which ends with its loop
+        function(*args)
 
 
 def describe(error: BaseException | None) -> str:

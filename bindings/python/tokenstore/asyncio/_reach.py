@@ -136,6 +136,11 @@ async def reach(addresses: list[Address], patience: float) -> socket.socket:
     try:
         sock = await _first(addresses, patience, attempts)
         await _give_up(attempts)
+    except GeneratorExit:  # the loop was closed: nothing can be awaited, and each attempt ends like this
+        for attempt in attempts:
+            if attempt.done():
+                _close(attempt)
+        raise
     except BaseException:
         if sock is not None:
             sock.close()
