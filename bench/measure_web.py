@@ -20,6 +20,11 @@ PEERS = (
 )
 
 
+def cpu_clock_of(pid):
+    """The number of a process's CPU clock, which counts threads that have ended: see clock_getcpuclockid(3)."""
+    return ~pid << 3 | 2
+
+
 class Site:
     """A worker, and what its turns took."""
 
@@ -32,8 +37,7 @@ class Site:
 
     def cpu(self):
         """ns of the application and of the server."""
-        threads = (each for pid in self.pids for each in Path(f"/proc/{pid}/task").iterdir())
-        return sum(int((each / "schedstat").read_text().split()[0]) for each in threads)
+        return sum(time.clock_gettime_ns(cpu_clock_of(pid)) for pid in self.pids)
 
     def requests(self, page, count):
         """A turn: returns its seconds."""

@@ -11,7 +11,7 @@
 
 enum {
     PAUSE_FIRST_MS = 25, /* doubles up to the maximum */
-    PAUSE_MAX_MS = 5000,
+    PAUSE_MAX_MS = 2000,
     PING_MAX = 64 * 1024,
     CALM_MS = 5000 /* after a connection that lived this long, reconnect without a pause */
 };
