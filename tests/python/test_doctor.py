@@ -18,6 +18,7 @@ from test_acl import printed_rule
 from test_cli import run
 from test_tls import make_ca, openssl
 from tokenstore.__main__ import main
+from tokenstore._cli.doctor import abilities
 from tokenstore._cli.doctor.patient import Patient
 from tokenstore._cli.doctor.rights import rights
 
@@ -95,7 +96,7 @@ def test_no_persistence(capsys: Any) -> None:
 
 
 def test_a_replica(capsys: Any) -> None:
-    with running(*KEPT, transport="tcp") as primary:
+    with running(*KEPT, "--repl-diskless-sync-delay", "0", transport="tcp") as primary:
         with running(*KEPT, "--replicaof", primary.host, str(primary.port), transport="tcp") as replica:
             while replica.info("replication", "master_link_status") != "up":
                 time.sleep(0.05)
@@ -118,7 +119,8 @@ def test_an_old_server(capsys: Any) -> None:
         assert "Redis 6.2" in text_of(found["server"])
 
 
-def test_rights_that_are_missing(capsys: Any) -> None:
+def test_rights_that_are_missing(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abilities, "_PATIENCE", 0.2)  # the near cache lacks rights, too
     with running(*KEPT, transport="tcp") as server:
         url = f"redis://tokens:secret@127.0.0.1:{server.port}"
         rule = printed_rule()

@@ -31,7 +31,8 @@ def sdist(wanted: str) -> Path:
     directory = BUILD / f"django-{wanted}"
     if not directory.is_dir():
         BUILD.mkdir(parents=True, exist_ok=True)
-        _pip("download", "--no-deps", "--no-binary", "django", "-d", BUILD, f"django=={wanted}")
+        flags = ("--no-deps", "--no-binary", "django", "--no-build-isolation")  # our setuptools can build it
+        _pip("download", *flags, "-d", BUILD, f"django=={wanted}")
         safely: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         with tempfile.TemporaryDirectory(dir=BUILD) as new:
             with tarfile.open(BUILD / f"django-{wanted}.tar.gz") as tar:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from sdists import outcomes, sdist
 from servers import Server
 
@@ -22,6 +24,9 @@ NOT_OURS = {
     "test_prepared_response_type": "calls a middleware by hand; a prepared response was stored when it was prepared",
 }
 
+# test_load_session_dont_load_expired_session waits five seconds for an end that test_contract.py sees, too.
+FLAGS = () if os.environ.get("TOKENSTORE_SOAK") == "1" else ("-k", "not dont_load_expired")
+
 
 def test_theirs(server: Server) -> None:
     found = outcomes(
@@ -29,9 +34,10 @@ def test_theirs(server: Server) -> None:
         [f"tests/{name}" for name in FILES],
         "as_aiohttp",
         "--noconftest",
+        *FLAGS,
         TOKENSTORE_URL=server.url,
     )
     names = {name: name.partition("[")[0] for name in found}
-    assert len(found) >= 20
+    assert len(found) >= 19
     assert {n for n in names if found[n] != "PASSED"} == {n for n in names if names[n] in NOT_OURS}
     assert set(NOT_OURS) <= set(names.values())

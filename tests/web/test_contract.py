@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+import stored
 import tokenstore
 from acting import Asked, Meanwhile, Reply
 from monitored import monitored
-from pace import Pace, at_a_pace
 from plugins import PLUGINS
 from servers import Server
 from stored import keys
+from tokenstore import Token
 
 Start = Callable[..., Asked]
 
@@ -49,6 +50,13 @@ def read(app: Asked, token: str | None) -> dict[str, Any]:
     reply = app.ask("read", token=token)
     assert reply.status == 200
     return reply.json
+
+
+def record_of(server: Server, token: str) -> Token:
+    with tokenstore.RedisTokens(server.url) as tokens:
+        found = tokens.get("web", "session", token)
+    assert found is not None
+    return found
 
 
 NOBODY: dict[str, Any] = {"principal": None, "fields": {}}
@@ -192,20 +200,15 @@ def test_twenty_requests_with_the_old_cookie(start: Start) -> None:
     assert {reply.token for reply in replies} == {new}
 
 
-def test_the_grace_ends(start: Start) -> None:
-    def attempt(pace: Pace) -> None:
-        app = start(grace=pace.factor)
-        old = app.ask("login", "bob").token
-        began = time.monotonic()
-        new = app.ask("rotate", token=old).token
-        found = read(app, old)
-        pace.within(began, 0.9)
-        assert found["principal"] == "bob"
-        pace.sleep(1.1)
-        assert read(app, old) == NOBODY
-        assert read(app, new)["principal"] == "bob"
-
-    at_a_pace(attempt)
+def test_the_grace_ends(start: Start, server: Server) -> None:
+    app = start(grace=60)
+    old = app.ask("login", "bob").token
+    record = record_of(server, old)
+    new = app.ask("rotate", token=old).token
+    assert read(app, old)["principal"] == "bob"
+    stored.end_grace(server, record)
+    assert read(app, old) == NOBODY
+    assert read(app, new)["principal"] == "bob"
 
 
 def test_logging_out_the_others(app: Asked, sessions: tokenstore.Sessions) -> None:
@@ -219,23 +222,21 @@ def test_logging_out_the_others(app: Asked, sessions: tokenstore.Sessions) -> No
 # ---- lifetimes ---------------------------------------------------------------------------------------
 
 
-def test_idle_and_absolute(start: Start) -> None:
-    def attempt(pace: Pace) -> None:
-        app = start(idle=1.5 * pace.factor, absolute=3 * pace.factor)
-        began = used_at = time.monotonic()
-        used, unused = app.ask("login", "bob").token, app.ask("login", "bob").token
-        for _ in range(4):
-            pace.sleep(0.5)
-            last, used_at = used_at, time.monotonic()
-            found = read(app, used)
-            pace.within(last, 1.3)
-            pace.within(began, 2.9)
-            assert found["principal"] == "bob"
-        assert read(app, unused) == NOBODY
-        pace.sleep(1.1)
-        assert read(app, used) == NOBODY
-
-    at_a_pace(attempt)
+def test_idle_and_absolute(start: Start, server: Server) -> None:
+    """Each use slides the end by the idle time, up to the absolute end; what nobody uses ends."""
+    app, capped = start(idle=5, absolute=60), start(idle=5, absolute=5)
+    tokens = [each.ask("login", "bob").token for each in (app, app, capped)]
+    records = [record_of(server, token) for token in tokens]
+    before = {record.id: stored.end_of(server, record) for record in records}
+    time.sleep(0.55)  # a use is written when a tenth of the idle time has passed
+    assert app.ask("nothing", token=tokens[1]).status == 200
+    for asked, token in ((app, tokens[0]), (capped, tokens[2])):
+        assert read(asked, token)["principal"] == "bob"
+    moved = [stored.end_of(server, record) - before[record.id] for record in records]
+    assert moved[0] >= 500
+    assert (moved[1], moved[2]) == (0, pytest.approx(0, abs=20))
+    stored.set_left(server, records[0], 0)
+    assert read(app, tokens[0]) == NOBODY
 
 
 # ---- the cookie --------------------------------------------------------------------------------------

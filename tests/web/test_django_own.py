@@ -1,4 +1,5 @@
-"""Django's own tests of its session backends and of its middleware, run on our engine: of each version that is supported."""
+"""Django's own tests of its session backends and of its middleware, run on our engine: of the installed version, and with
+TOKENSTORE_SOAK=1 of the others that are supported, which test_django_versions.py tries always."""
 
 from __future__ import annotations
 
@@ -27,7 +28,9 @@ def names_in(directory: Path, name: str) -> set[str]:
     return {n.name for n in functions if n.name.startswith("test_")}
 
 
-@pytest.mark.parametrize("version", [INSTALLED, *OTHERS])
+@pytest.mark.parametrize(
+    "version", [INSTALLED, *(pytest.param(other, marks=pytest.mark.slow) for other in OTHERS)]
+)
 def test_their_tests(server: Server, version: str) -> None:
     directory = sdist(version)
     done = subprocess.run(

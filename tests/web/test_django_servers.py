@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -47,6 +48,26 @@ server.serve_forever()
 """
 
 
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With a user; to be copied."""
+    file = tmp_path_factory.mktemp("example") / "db.sqlite3"
+    environment = environment_of("redis+unix:///nowhere", file)
+    prepare = PREPARE.format(password=example.OLD)
+    subprocess.run([sys.executable, "-c", prepare], cwd=EXAMPLE, env=environment, check=True)
+    return file
+
+
+def environment_of(url: str, database: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DJANGO_SETTINGS_MODULE": "settings",
+        "EXAMPLE_DATABASE": str(database),
+        "EXAMPLE_SECRET": "x" * 50,
+        "TOKENSTORE_URL": url,
+    }
+
+
 @contextmanager
 def serving(environment: dict[str, str], port: int, *command: Any) -> Iterator[str]:
     """In a process group of its own, which ends with it."""
@@ -72,16 +93,10 @@ def serving(environment: dict[str, str], port: int, *command: Any) -> Iterator[s
 
 
 @pytest.mark.parametrize("kind", ["uvicorn", "forked"])
-def test_the_example_in_several_processes(server: Server, tmp_path: Path, kind: str) -> None:
-    environment = {
-        **os.environ,
-        "DJANGO_SETTINGS_MODULE": "settings",
-        "EXAMPLE_DATABASE": str(tmp_path / "db.sqlite3"),
-        "EXAMPLE_SECRET": "x" * 50,
-        "TOKENSTORE_URL": server.url,
-    }
-    prepare = PREPARE.format(password=example.OLD)
-    subprocess.run([sys.executable, "-c", prepare], cwd=EXAMPLE, env=environment, check=True)
+def test_the_example_in_several_processes(
+    server: Server, tmp_path: Path, database: Path, kind: str
+) -> None:
+    environment = environment_of(server.url, Path(shutil.copy(database, tmp_path)))
     port = free_port()
     command: list[str] = ["-c", FORKED, str(port)]
     if kind == "uvicorn":

@@ -8,74 +8,80 @@ from typing import Any
 
 import pytest
 
+import stored
 import tokenstore
 from conftest import Web, token_of
-from pace import Pace, at_a_pace
 from servers import Server
 from tokenstore.web import Effect, Policy
 
 # ---- lifetimes ---------------------------------------------------------------------------------------
 
 
+class Watched:
+    """A session, and where its end has moved since it was made."""
+
+    def __init__(self, server: Server, web: Web, token: str) -> None:
+        self.web, self.token = web, token
+        self._server = server
+        with tokenstore.RedisTokens(server.url) as tokens:
+            found = tokens.get("web", "session", token)
+        assert found is not None
+        self.record = found
+        self._end = stored.end_of(server, found)
+
+    def moved(self) -> int:
+        """Milliseconds."""
+        return stored.end_of(self._server, self.record) - self._end
+
+    def use(self, **fields: Any) -> None:
+        session = self.web.open(self.token)
+        session.update(fields)
+        assert session.principal == "bob"
+        assert self.web.commit(session) == Effect(vary="Cookie")
+
+
+IDLE = 5
+WRITTEN = 0.55
+"""A use is written when a tenth of the idle time has passed."""
+
+
 @pytest.mark.parametrize("changes", [False, True])
-def test_a_session_slides_by_its_idle_time(make_web: Callable[..., Web], changes: bool) -> None:
-    def attempt(pace: Pace) -> None:
-        web = make_web(idle=1.5 * pace.factor, absolute=3600)
-        used_at = time.monotonic()
-        token = web.login("bob", n=0)
-        for n in range(4):
-            pace.sleep(0.5)
-            last, used_at = used_at, time.monotonic()
-            session = web.open(token)
-            if changes:
-                session["n"] = n
-            pace.within(last, 1.3)
-            assert session.principal == "bob"
-            assert web.commit(session) == Effect(vary="Cookie")
-        pace.sleep(1.6)
-        assert web.open(token).principal is None
-
-    at_a_pace(attempt)
+def test_a_session_slides_by_its_idle_time(make_web: Callable[..., Web], server: Server, changes: bool) -> None:
+    web = make_web(idle=IDLE, absolute=3600)
+    watched = Watched(server, web, web.login("bob"))
+    time.sleep(WRITTEN)
+    watched.use(**({"n": 1} if changes else {}))
+    assert 500 <= watched.moved()
+    assert stored.left(server, watched.record) <= IDLE * 1000
+    stored.set_left(server, watched.record, 0)
+    assert web.open(watched.token).principal is None
 
 
-def test_an_unused_session_does_not_slide(make_web: Callable[..., Web]) -> None:
-    web = make_web(idle=1, absolute=60)
-    token = web.login("bob")
-    for _ in range(2):
-        time.sleep(0.6)
-        web.commit(web.open(token))
-    assert web.open(token).principal is None
+def test_an_unused_session_does_not_slide(make_web: Callable[..., Web], server: Server) -> None:
+    web = make_web(idle=IDLE, absolute=60)
+    watched = Watched(server, web, web.login("bob"))
+    time.sleep(WRITTEN)
+    web.commit(web.open(watched.token))
+    assert watched.moved() == 0
 
 
-def test_no_use_outlives_the_absolute_end(make_web: Callable[..., Web]) -> None:
-    web = make_web(idle=1, absolute=1.5)
-    token = web.login("bob", n=0)
-    for n in range(4):
-        time.sleep(0.4)
-        session = web.open(token)
-        session["n"] = n
-        web.commit(session)
-    assert web.open(token).principal is None
+def test_no_use_outlives_the_absolute_end(make_web: Callable[..., Web], server: Server) -> None:
+    web = make_web(idle=IDLE, absolute=IDLE)
+    watched = Watched(server, web, web.login("bob"))
+    time.sleep(WRITTEN)
+    watched.use()
+    watched.use(n=1)
+    assert watched.moved() == pytest.approx(0, abs=20)
 
 
-def test_the_absolute_end_counts_from_the_login(make_web: Callable[..., Web]) -> None:
-    def attempt(pace: Pace) -> None:
-        web = make_web(idle=None, absolute=1.5 * pace.factor)
-        began = time.monotonic()
-        visitor = web.make(n=1)
-        pace.sleep(1)
-        login = time.monotonic()
-        token = web.login("bob", visitor)
-        pace.within(began, 1.4)
-        assert web.open(visitor).new
-        pace.sleep(1)
-        principal = web.open(token).principal
-        pace.within(login, 1.4)
-        assert principal == "bob"
-        pace.sleep(0.6)
-        assert web.open(token).principal is None
-
-    at_a_pace(attempt)
+def test_the_absolute_end_counts_from_the_login(make_web: Callable[..., Web], server: Server) -> None:
+    web = make_web(idle=None, absolute=1000)
+    visitor = web.make(n=1)
+    before = Watched(server, web, visitor)
+    stored.set_left(server, before.record, 500)
+    after = Watched(server, web, web.login("bob", visitor))
+    assert web.open(visitor).new
+    assert stored.left(server, after.record) == pytest.approx(1_000_000, abs=20_000)
 
 
 def test_most_requests_do_not_ask_to_slide(web: Web, server: Server) -> None:
@@ -161,9 +167,9 @@ def test_a_bearer_token(
     session.rotate()
     session["n"] = 1
     assert web.commit(session) == Effect(vary="Authorization")
-    stored = sessions.get(app="web", token=token)
-    assert stored is not None
-    assert (stored.data, stored.superseded) == ({"n": 1}, False)
+    found = sessions.get(app="web", token=token)
+    assert found is not None
+    assert (found.data, found.superseded) == ({"n": 1}, False)
     session = web.open(None, f"Bearer {token}")
     with pytest.raises(tokenstore.ConfigurationError, match="would not learn"):
         session.login("bob")
