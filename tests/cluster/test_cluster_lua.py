@@ -100,7 +100,7 @@ def test_sentinels_name_the_primary(lua: Lua, watched: Sentinels) -> None:
     watched.failover()
     assert lua(GET) == 60
     assert lua(UPDATE) == 60
-    watched.wait_agreed()
+    watched.settle()
 
 
 def test_no_node_answers(lua: Lua) -> None:

@@ -124,6 +124,18 @@ class Sentinels:
                 raise TimeoutError(f"after {seconds} s: {problem}")
             time.sleep(0.02)
 
+    def settle(self, seconds: float = 60) -> None:
+        """wait_agreed, but the old primary is told at once whom to follow: a Sentinel does so after ten seconds."""
+        end = time.monotonic() + seconds
+        while problem := self._disagreement():
+            if time.monotonic() > end:
+                raise TimeoutError(f"after {seconds} s: {problem}")
+            primary = self.primary
+            for node in self.living:
+                if node is not primary and primary.alive and node("ROLE")[0] == b"master":
+                    node("REPLICAOF", primary.host, primary.port)
+            time.sleep(0.02)
+
     def _disagreement(self) -> str:
         primary = self.primary
         if not primary.alive:

@@ -31,7 +31,8 @@ def sdist(wanted: str) -> Path:
     directory = BUILD / f"django-{wanted}"
     if not directory.is_dir():
         BUILD.mkdir(parents=True, exist_ok=True)
-        flags = ("--no-deps", "--no-binary", "django", "--no-build-isolation")  # our setuptools can build it
+        # Our own setuptools can build it.
+        flags = ("--no-deps", "--no-binary", "django", "--no-build-isolation")
         _pip("download", *flags, "-d", BUILD, f"django=={wanted}")
         safely: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         with tempfile.TemporaryDirectory(dir=BUILD) as new:
