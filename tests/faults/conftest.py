@@ -50,7 +50,7 @@ class Setup:
         self.greeting = (record,)  # a new connection's greeting: a separate exchange
         # Number of offsets at which a fault is tried. With TLS each costs a handshake, for the same bytes; asyncio has
         # the same parser.
-        self.offsets = 30 if self.tls or "blocking_shim" in sys.modules else MANY
+        self.offsets = 12 if self.tls or "blocking_shim" in sys.modules else MANY
         self.slack = 0.1 if self.tls else 0.05  # tolerance of deadlines
         if "libasan" in os.environ.get("LD_PRELOAD", ""):
             self.slack += 0.3  # slow with large blocks

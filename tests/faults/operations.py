@@ -16,7 +16,7 @@ import tokenstore
 # A read, a change, and raw commands: slow tests use only these by default.
 SOME = ("-get]", "-update]", "-execute]", "-pipeline]")
 LONG = r"^test_(enormous|endless)_values\["
-MANY = 100  # offsets at which a fault is tried where that is cheap
+MANY = 40  # offsets at which a fault is tried where that is cheap
 
 A = {"app": "faults", "type": "login"}
 DATA = {"name": "n", "roles": ["a", "b"], "deep": {"x": 1.5}}

@@ -14,7 +14,7 @@ import node_operations  # noqa: F401  (adds to OPERATIONS)
 import tokenstore
 from conftest import SOAK, Setup
 from fault_server import Fault
-from operations import MANY, OPERATIONS, A, Operation
+from operations import OPERATIONS, A, Operation
 from timing import TRIES, connect, has_time_enough
 
 MAX_REPLY_SIZE = 64 << 20
@@ -58,7 +58,6 @@ class Trial:
         self.operation = operation
         self.outcomes: dict[str, int] = {}
         self.hurried = False  # the timeout is short for a busy machine
-        self.samples = setup.offsets < MANY and not SOAK
 
     def sizes(self) -> tuple[int, int]:
         """Of the operation's request and reply."""
@@ -191,13 +190,13 @@ def test_answered_twice_apart(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(trial, "works", works_at_the_second_try)
     several = ("denied", "unknown") if trial.operation.trips > 1 else ()
-    for _ in range(10 if trial.samples else 30):
+    for _ in range(30 if SOAK else 10):
         assert trial.run(faults.twice_apart) in ("done", lost(trial), *several)
 
 
 def test_answered_late(trial: Trial) -> None:
     """The previous reply arrives again, before the right one."""
-    for before in random.sample(OPERATIONS, 6) if trial.samples else OPERATIONS:
+    for before in OPERATIONS if SOAK else random.sample(OPERATIONS, 6):
         Trial(trial.setup, trial.store, trial.direct, trial.known, before).run(faults.record)
         trial.setup.server.arm(faults.record)
         before.call(trial.store, before.begin(trial.direct))
@@ -234,7 +233,7 @@ def ends_in_time(
     """Waits for each no longer than the deadline, with at most twice max_reply_size of memory."""
     trial.store, trial.hurried = hasty, True
     before = peak_memory()
-    for data in random.sample(endless, 2) if trial.samples else endless:
+    for data in endless if SOAK else random.sample(endless, 2):
         for _ in range(TRIES):  # the short deadline may pass before anything is sent
             connect(hasty.client)
             outcome = trial.run(faults.instead(data))
