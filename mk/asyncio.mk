@@ -23,8 +23,7 @@ ASYNCIO_SHIM := -p blocking_shim \
 
 ASYNCIO_BATTERY := $(patsubst %,tests/python/test_%.py,acl binding call_key client data durability errors lifetimes limits many near_cache near_credentials near_keys near_views options presented pages redis_jwt reuse rotation servers sessions \
 	tls tokens tokens_end tokenstore tokenstore_others url values $(if $(TOKENSTORE_SOAK),threads upgrade))
-ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many \
-	sessions tls tokens tokenstore))
+ASYNCIO_ON_UVLOOP := $(if $(TOKENSTORE_SOAK),$(ASYNCIO_BATTERY),$(patsubst %,tests/python/test_%.py,client many tls tokens))
 # They fork, and with a loop in a thread ASan's allocator may be locked in the child. All of them take minutes, and are
 # about the scripts; the one that loses connections is about drivers too.
 RACES := $(if $(TOKENSTORE_SOAK),$(wildcard tests/python/test_races*.py),$(patsubst %,tests/python/test_%.py, \
@@ -36,10 +35,13 @@ ASYNCIO_FAULTS := $(patsubst %,tests/faults/test_%.py,certificates crash deadlin
 ASYNCIO_SPIKE := $(patsubst %,tests/spike/test_%.py,creator options provider) \
 	$(if $(TOKENSTORE_SOAK),,-k 'not restart and not with_the_servers_keys')
 
+# It takes seconds, for the core's clocks; `make test-servers` has it.
+ASYNCIO_LATER := $(if $(TOKENSTORE_SOAK),,tests/python/test_lifetimes.py)
+
 .PHONY: test-asyncio asan-asyncio
 test-asyncio: python $(BUILD)/tests/http/names.so
 	@$(ASYNCIO_PYTEST) tests/asyncio
-	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_BATTERY) $(ASYNCIO_RACES)
+	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(filter-out $(ASYNCIO_LATER),$(ASYNCIO_BATTERY)) $(ASYNCIO_RACES)
 	@TOKENSTORE_TEST_LOOP=uvloop $(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ASYNCIO_ON_UVLOOP)
 	@$(ASYNCIO_PYTEST) -p blocking_shim $(ASYNCIO_SPIKE)
 	@$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(if $(TOKENSTORE_SOAK),,-k 'not tls or turned_away') $(ASYNCIO_FAULTS)

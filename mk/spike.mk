@@ -14,7 +14,7 @@ SPIKE_FLAGS = $(PYTEST_FLAGS) $(if $(SANITIZE),-k "not fork and not ten_requests
 SPIKE_THREADS := $(BUILD)/bench/spike_threads
 SPIKE_READS ?= 200000
 # They come up to five seconds apart, and the readers use both cores meanwhile.
-SPIKE_RENEWALS ?= $(if $(TOKENSTORE_SOAK),9,3)
+SPIKE_RENEWALS ?= $(if $(TOKENSTORE_SOAK),9,1)
 PROGRAMS += $(SPIKE_THREADS)
 
 .PHONY: test-spike asan-spike tsan-spike run-spike-threads

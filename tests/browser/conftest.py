@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
@@ -36,20 +35,40 @@ def errors_of(browser: Chrome) -> list[str]:
     return [message for message in log if "/favicon.ico " not in message]  # no page asks for that
 
 
+@pytest.fixture(scope="session")
+def started() -> Iterator[dict[str | None, Chrome]]:
+    """By their user agent: to start one takes seconds."""
+    browsers: dict[str | None, Chrome] = {}
+    yield browsers
+    for browser in browsers.values():
+        browser.quit()
+
+
+def forget(browser: Chrome) -> None:
+    """As after a start: no cookies, no page, nothing emulated."""
+    browser.get("about:blank")
+    browser.execute_cdp_cmd("Network.clearBrowserCookies", {})
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    errors_of(browser)
+
+
 @pytest.fixture
-def open_browser() -> Iterator[Open]:
-    """Each call, ``open_browser(user_agent)``, is another device. None may have an error in its console at the end."""
-    opened: list[Chrome] = []
-    with ExitStack() as stack:
+def open_browser(started: dict[str | None, Chrome]) -> Iterator[Open]:
+    """``open_browser(user_agent)``: each user agent is another device. None may have an error in its console at the end."""
+    opened: set[str | None] = set()
 
-        def open_browser(user_agent: str | None = None) -> Chrome:
-            browser = new_browser(user_agent)
-            stack.callback(browser.quit)
-            opened.append(browser)
-            return browser
+    def open_browser(user_agent: str | None = None) -> Chrome:
+        if user_agent not in started:
+            started[user_agent] = new_browser(user_agent)
+        opened.add(user_agent)
+        return started[user_agent]
 
-        yield open_browser
-        assert [error for browser in opened for error in errors_of(browser)] == []
+    yield open_browser
+    errors = [error for agent in opened for error in errors_of(started[agent])]
+    for agent in opened:
+        forget(started[agent])
+    assert errors == []
 
 
 @pytest.fixture

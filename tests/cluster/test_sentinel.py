@@ -162,21 +162,22 @@ def test_a_primary_that_a_sentinel_has_replaced_is_left_soon(watched: Sentinels)
 
 
 def test_a_silent_sentinel_keeps_nobody_waiting(watched: Sentinels) -> None:
-    with RedisTokens(watched.url) as tokens:
+    with RedisTokens(watched.url) as tokens, RedisTokens(watched.primary.url) as direct:
         (token,) = create_some(tokens, 1)
         time.sleep(1)
         assert tokens.get(A, T, token)  # the Sentinels' connections are there
         watched.sentinels[1].stop()
-        took = []
-        end = time.monotonic() + 6
+        took: dict[RedisTokens, list[float]] = {tokens: [], direct: []}
+        end = time.monotonic() + 5
         while time.monotonic() < end:
-            began = time.monotonic()
-            assert tokens.get(A, T, token)
-            took.append(time.monotonic() - began)
+            for each, times in took.items():
+                began = time.monotonic()
+                assert each.get(A, T, token)
+                times.append(time.monotonic() - began)
             time.sleep(0.01)
-    slow = [round(t, 3) for t in took if t > 0.1]
-    assert len(slow) <= 2, slow
-    assert max(took) < 0.5, slow
+    slow, machine = ([round(t, 3) for t in times if t > 0.1] for times in took.values())
+    assert len(slow) <= 2 + 2 * len(machine), (slow, machine)  # a busy machine keeps both waiting
+    assert max(took[tokens]) < 0.5 + max(took[direct]), (slow, machine)
 
 
 def test_a_stopped_primary_is_left(watched: Sentinels) -> None:

@@ -21,8 +21,8 @@ LUAS = [*filter(is_there, ABI)]
 # Each Lua passes the same values to the core; test_lua.py runs in all of them.
 LANGUAGES = ["python", "asyncio", *(LUAS if SOAK else LUAS[:1])]
 
-# For tests of the core's behaviour: one Lua is enough.
-one_lua = pytest.mark.parametrize("call", LANGUAGES[:3], indirect=True)
+# For tests of the core's behaviour that wait for seconds: Lua has the blocking driver of Python, and waits in nginx.
+waiting = pytest.mark.parametrize("call", LANGUAGES[: 3 if SOAK else 2], indirect=True)
 
 
 class Function:

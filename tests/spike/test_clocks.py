@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from authorization import Answer, Asked, Endpoint, Signer, endpoint, granted
-from lua_process import ABI, _environment, is_there, quote
+from callers import LUAS, SOAK
+from lua_process import _environment, quote
 from servers import Server
 
 HOUR = 3600
@@ -96,7 +97,7 @@ class Machine:
         self.process.stdout.close()
 
 
-@pytest.fixture(params=["python", *[name for name in ABI if is_there(name)][:1]])
+@pytest.fixture(params=["python", *(LUAS[:1] if SOAK else [])])
 def machine(request: pytest.FixtureRequest, clocks: Path, tmp_path: Path) -> Iterator[Any]:
     made: list[Machine] = []
 

@@ -14,7 +14,7 @@ import pytest
 import tokenstore
 import tokenstore.asyncio
 from authorization import Answer, Asked, Endpoint, endpoint, granted, wait_until
-from callers import LANGUAGES, QUICK, Caller, Failed, Function, caller, one_lua
+from callers import LANGUAGES, QUICK, Caller, Failed, Function, caller, waiting
 
 A = "https://api.example/a"
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -132,7 +132,7 @@ def test_a_function_that_gives_no_text(
     assert server.asked == []
 
 
-@one_lua
+@waiting
 def test_a_token_is_renewed_with_the_next_secret(call: Caller) -> None:
     """The old token is returned meanwhile; one fetch for all callers."""
 
@@ -202,7 +202,7 @@ def test_a_file_is_read_each_time(
     assert sent == ["first", "second"]
 
 
-@one_lua
+@waiting
 def test_a_file_that_is_gone(call: Caller, server: Endpoint, tmp_path: Path) -> None:
     file = tmp_path / "given"
     file.write_text("canary")
@@ -221,7 +221,7 @@ def test_a_file_that_is_gone(call: Caller, server: Endpoint, tmp_path: Path) -> 
     call.close()
 
 
-@one_lua
+@waiting
 def test_a_file_renews_in_the_background(call: Caller, tmp_path: Path) -> None:
     file = tmp_path / "given"
     file.write_text("first")
