@@ -20,6 +20,11 @@ from remote import LOCATION, RemoteTokens
 from servers import Server
 
 SOAK = os.environ.get("TOKENSTORE_SOAK") == "1"
+# They wait for deadlines, which TLS does not change.
+WAITING = (
+    r"^test_(one_call_is_slow_and_none_fails|a_server_that_is_slow_answers_all_the_same"
+    r"|an_answer_that_has_begun_is_not_silent)\[tls"
+)
 
 
 def is_repeated(item: pytest.Item) -> bool:
@@ -29,6 +34,7 @@ def is_repeated(item: pytest.Item) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items[:] = [i for i in items if SOAK or not re.search(rf"\[tls-|{LONG}", i.name) or i.name.endswith(SOME)]
+    items[:] = [i for i in items if SOAK or not re.search(WAITING, i.name)]
     items[:] = [item for item in items if not is_repeated(item)]
     for item in items:
         if MISSING is not None and item.path.name != "test_module.py":
