@@ -5,7 +5,7 @@
 #   test-lua   the suite in every installed interpreter; in `make soak` whole in each
 #   asan-lua   the same under ASan and UBSan (make asan does it among others)
 #   valgrind-lua  the same under valgrind, once (make valgrind does it among others)
-#   test-rock  luarocks make for 5.4 and 5.1 (suite rock)
+#   test-rock  luarocks make for 5.1, and in `make soak` for 5.4 (suite rock)
 #   env-lua    variables with which an interpreter finds the checkout
 #
 # Each C module contains the core, with hidden symbols: it exports only luaopen_*. tokenstore.core does not

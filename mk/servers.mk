@@ -12,6 +12,8 @@ SERVER_BATTERY := $(ASYNCIO_BATTERY) $(RACES) $(patsubst %,tests/python/test_%.p
 	threads tokenstore_server upgrade)
 OLD_BATTERY := $(patsubst %,tests/python/test_%.py,errors limits many migrate owner_hash redis_jwt servers sessions tokens tokens_end tokenstore \
 	tokenstore_server)
+OLD_ASYNCIO := $(if $(TOKENSTORE_SOAK),$(filter $(OLD_BATTERY),$(ASYNCIO_BATTERY)),$(patsubst %,tests/python/test_%.py, \
+	many sessions tokens tokenstore))
 ON_SERVER := -p no:cacheprovider
 
 .PHONY: test-old-server test-servers
@@ -21,7 +23,7 @@ test-old-server: python lua
 	  $(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) tests/python/test_servers.py; exit; \
 	fi; export TOKENSTORE_TEST_SERVER=$(abspath $(OLD_SERVER)) && \
 	$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q $(PYTEST_FLAGS) $(ON_SERVER) $(OLD_BATTERY) && \
-	$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(filter $(OLD_BATTERY),$(ASYNCIO_BATTERY)) && \
+	$(ASYNCIO_PYTEST) $(ASYNCIO_SHIM) $(ON_SERVER) $(OLD_ASYNCIO) && \
 	TEST_ONCE=1 $(LUA_ENV) $(RUN) sh tests/lua/run.sh $(firstword $(LUA_INTERPRETERS))
 
 test-servers: python lua
