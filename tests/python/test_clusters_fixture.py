@@ -1,4 +1,5 @@
-"""The tests' clusters: they form, move slots, fail over, grow and shrink; in `make soak` on each kind of server."""
+"""The tests' clusters: they form, move slots, fail over, grow and shrink, in `make soak`, on each kind of server.
+(tests/cluster use them in `make test`.)"""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from clusters import Cluster, running_cluster, slot_of
-from racing import SOAK
-from servers import BINARIES, BINARY, ReplyError
+from servers import BINARIES, ReplyError
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=BINARIES if SOAK else (BINARY,), ids=lambda path: Path(path).name)
+@pytest.fixture(scope="module", params=BINARIES, ids=lambda path: Path(path).name)
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if shutil.which(request.param) is None:
         pytest.skip(f"{Path(request.param).name} is not installed")

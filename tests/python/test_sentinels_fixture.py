@@ -1,4 +1,4 @@
-"""The tests' Sentinels fail over; in `make soak` on each kind of server."""
+"""The tests' Sentinels fail over, in `make soak`, on each kind of server. (tests/cluster use them in `make test`.)"""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from racing import SOAK
 from sentinels import Sentinels, running_sentinels
-from servers import BINARIES, BINARY
+from servers import BINARIES
+
+pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=BINARIES if SOAK else (BINARY,), ids=lambda path: Path(path).name)
+@pytest.fixture(params=BINARIES, ids=lambda path: Path(path).name)
 def watched(request: pytest.FixtureRequest) -> Iterator[Sentinels]:
     if shutil.which(request.param) is None:
         pytest.skip(f"{Path(request.param).name} is not installed")
