@@ -168,7 +168,7 @@ help:
 #: make fuzz         the fuzzers, FUZZ_SECONDS=60 each
 #: make test-servers the tests of all classes on every installed server (Redis 6.2, redis-server, valkey-server)
 #: make test-batteries  the tests of all classes in every driver, on a cluster and behind Sentinels: twenty minutes
-#: make soak         the tests whole: long races, each byte and interpreter that make test samples
+#: make soak         the tests whole: long races, each byte, interpreter and Django that make test samples
 #: make bench        the measurements as a table (BENCH_FLAGS=--quick)
 #: make bench-docs   the same, written to docs/explanation/benchmarks.md
 #: make env          shell assignments: eval "$(make -s env)" lets Lua find the checkout

@@ -1,5 +1,5 @@
 # Faults (suite faults): the blocking driver against a server that misbehaves in every way at every byte.
-# `make soak` tries more offsets and runs longer.
+# `make test` tries some of the bytes, `make soak` all, and it runs longer.
 #
 #   test-faults  pytest over the Python package, and the driver alone from many C threads
 #   tsan-io      the latter under ThreadSanitizer

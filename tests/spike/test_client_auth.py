@@ -22,8 +22,9 @@ from authorization import (
     granted,
     new_key,
 )
+from callers import LUAS, SOAK
 from certs import Pki
-from lua_process import ABI, BEGIN, Lua, get, is_there, quote
+from lua_process import BEGIN, Lua, get, quote
 from servers import Server
 from tokenstore import Spike, get_token_creator, jwt
 
@@ -45,9 +46,9 @@ def by_python(url: str, options: dict[str, Any]) -> str:
         return spike.get_token(AUDIENCE)
 
 
-@pytest.fixture(params=["python", *filter(is_there, ABI)])
+@pytest.fixture(params=["python", *(LUAS if SOAK else LUAS[:1])])
 def fetch(request: pytest.FixtureRequest) -> Iterator[Fetch]:
-    """Gets one token, in Python and in each Lua."""
+    """Gets one token, in Python and in Lua, in `make soak` in each."""
     if request.param == "python":
         yield by_python
         return
