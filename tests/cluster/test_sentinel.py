@@ -130,12 +130,16 @@ def test_an_old_primary_that_comes_back_empty_gets_no_writes(watched: Sentinels)
         writer = threading.Thread(target=write)
         writer.start()
         time.sleep(0.3)
-        before = len(kept)
         old.kill()
         while watched.primary is old:
             time.sleep(0.01)
+        before, end = len(kept), time.monotonic() + 20
+        while len(kept) == before and time.monotonic() < end:  # until then it may have been named the old one
+            time.sleep(0.01)
         old.start()  # empty, and a primary as far as it knows
-        time.sleep(3)
+        for _ in range(3):
+            time.sleep(1)
+            watched.primary("CLIENT", "KILL", "TYPE", "normal")  # so that it looks for the primary again
         assert old("ROLE")[0] == b"master"
         over.set()
         writer.join()
