@@ -136,7 +136,7 @@ $(BUILD)/core/scripts.o: $(BUILD)/scripts.c $(FLAGS)
 -include mk/tests-c.mk mk/io.mk mk/cluster.mk mk/http.mk mk/embedded.mk mk/python.mk mk/lua.mk mk/library.mk mk/packaging.mk mk/install.mk mk/bench.mk mk/spike.mk mk/asyncio.mk mk/nginx.mk mk/interop.mk mk/oauth.mk mk/servers.mk mk/operations.mk mk/declared.mk mk/web.mk mk/near.mk mk/dist.mk mk/metrics.mk mk/browser.mk mk/docs.mk mk/console.mk
 
 # The longest first, so that no lane ends long before the others.
-LONGEST := asyncio python spike faults lua cluster web nginx old-server
+LONGEST := python asyncio cluster nginx spike faults web lua old-server oauth console declared docs embedded
 SUITES := $(foreach s,$(LONGEST),$(filter $(s),$(SUITES))) $(filter-out $(LONGEST),$(SUITES))
 
 # ---- commands -----------------------------------------------------------------------------------------
