@@ -185,7 +185,7 @@ def test_a_silent_sentinel_keeps_nobody_waiting(watched: Sentinels) -> None:
 
 
 def test_a_stopped_primary_is_left(watched: Sentinels) -> None:
-    with RedisTokens(watched.url, timeout=20) as tokens:
+    with RedisTokens(watched.url, timeout=10) as tokens:  # a quarter of it is waited for the stopped one
         made = create_some(tokens)
         time.sleep(0.3)
         old = watched.primary
