@@ -12,5 +12,5 @@ web_contract = TOKENSTORE_TEST_TOPOLOGY=$(1) $(PY_PATH) $(RUN) $(PYTHON) -m pyte
 .PHONY: test-web
 test-web: python
 	@$(PY_PATH) $(RUN) $(PYTHON) -m pytest -q -rs $(PYTEST_FLAGS) tests/web
-	@$(call web_contract,cluster,$(if $(TOKENSTORE_SOAK),,starlette or wsgi))
-	@$(call web_contract,sentinel,$(if $(TOKENSTORE_SOAK),,flask or asgi-async))
+	@$(call web_contract,cluster,$(if $(TOKENSTORE_SOAK),,starlette or asgi-async))
+	@$(call web_contract,sentinel,$(if $(TOKENSTORE_SOAK),,flask or wsgi))
