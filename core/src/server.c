@@ -94,7 +94,12 @@ void tksp_server_learn_time(tks_server *server, int64_t us, int64_t boot_ms) {
 }
 
 void tksp_server_forget(tks_server *server) {
-    if (server != NULL) atomic_store_explicit(&server->learned_ms, 0, memory_order_release);
+    if (server != NULL) {
+        atomic_store_explicit(&server->learned_ms, 0, memory_order_release);
+        for (uint32_t i = 0; i < KINDS; i++) {
+            atomic_store_explicit(&server->kinds[i], 0, memory_order_relaxed);
+        }
+    }
     tksp_server_set_ends_fields(server, TKSP_UNKNOWN);
     tksp_server_set_sets_ending(server, TKSP_UNKNOWN);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import stored
 import tokenstore
+from near_help import wait_until
 from servers import Server
 from tokenstore import RedisTokens
 
@@ -405,3 +407,27 @@ def test_each_of_many_kinds_is_registered(tokens: RedisTokens, server: Server) -
     for number in range(1500):
         tokens.create(f"customer-{number}", "t", "bob")
     assert server("HLEN", stored.KINDS) == 1500
+
+
+def test_a_kind_that_did_not_arrive_is_registered_later(tokens: RedisTokens, server: Server) -> None:
+    tokens.create("other", "t", "bob")  # loads the script
+    server("CLIENT", "PAUSE", 20_000, "WRITE")
+    failed: list[type] = []
+
+    def create() -> None:
+        with pytest.raises(tokenstore.OutcomeUnknownError) as failure:
+            tokens.create(**APP, owner="bob")
+        failed.append(failure.type)
+
+    thread = threading.Thread(target=create)
+    thread.start()
+    try:
+        wait_until(lambda: b"cmd=evalsha" in server("CLIENT", "LIST") or b"cmd=hsetex" in server("CLIENT", "LIST"))
+        server("CLIENT", "KILL", "TYPE", "normal")
+        thread.join()
+    finally:
+        server("CLIENT", "UNPAUSE")
+    assert failed
+    assert server("HLEN", stored.KINDS) == 1
+    tokens.create(**APP, owner="bob")
+    assert server("HLEN", stored.KINDS) == 2
