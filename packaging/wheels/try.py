@@ -8,14 +8,15 @@ usage: python try.py bare | server | cas
 
 from __future__ import annotations
 
-import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -32,7 +33,7 @@ def try_bare() -> None:
     import tokenstore
 
     milliseconds = (time.process_time() - before) * 1000
-    print(f"Python {sys.version.split()[0]}, {os.confstr('CS_GNU_LIBC_VERSION') if hasattr(os, 'confstr') else ''}: "
+    print(f"Python {sys.version.split()[0]}, {' '.join(filter(None, platform.libc_ver()))}: "
           f"tokenstore {tokenstore.__version__}, import {milliseconds:.0f} ms of CPU, {', '.join(loaded())}")
     assert not any(name.startswith("_oauth") for name in loaded())
 
@@ -59,8 +60,9 @@ def expect(kind, text, function, *args) -> None:
 
 def try_server() -> None:
     block = re.findall(r"^```python\n(.*?)^```", (HERE / "README.md").read_text(), re.M | re.S)[0]
-    done = subprocess.run([sys.executable, "-c", block], stdout=subprocess.PIPE, text=True, check=True)
-    assert done.stdout == "bob {'role': 'admin'}\n", done.stdout
+    with redirect_stdout(StringIO()) as printed:  # here, not in a Python of its own, which qemu would not run
+        exec(block, {})
+    assert printed.getvalue() == "bob {'role': 'admin'}\n", printed.getvalue()
     print("the README's example prints what it says")
 
 
