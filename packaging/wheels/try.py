@@ -1,9 +1,10 @@
-"""Tries an installed wheel: run by try-debian and try-image, with nothing else installed.
+"""Tries an installed wheel: run by the other files named try-*, with nothing else installed.
 
-usage: python try.py bare | server | cas
-  bare    without a server: what needs none, and that messages say what is missing
-  server  with redis-server on PATH: the README's example
-  cas     as root, with openssl: TLS, with the CAs found where Debian has them, and where Fedora has them
+usage: python try.py bare | embedded | redis | cas
+  bare      without a server: what needs none, and that messages say what is missing
+  embedded  with redis-server on PATH: the README's example
+  redis     the same with a redis-server on the loopback interface
+  cas       as root, with openssl: TLS, with the CAs found where Debian has them, and where Fedora has them
 """
 
 from __future__ import annotations
@@ -58,17 +59,62 @@ def expect(kind, text, function, *args) -> None:
         raise AssertionError(f"{function} raised nothing")
 
 
-def try_server() -> None:
+def run_example(url: str) -> None:
     block = re.findall(r"^```python\n(.*?)^```", (HERE / "README.md").read_text(), re.M | re.S)[0]
-    with redirect_stdout(StringIO()) as printed:  # here, not in a Python of its own, which qemu would not run
-        exec(block, {})
+    assert '"embedded:"' in block
+    with redirect_stdout(StringIO()) as printed:
+        exec(block.replace('"embedded:"', f'"{url}"'), {})
     assert printed.getvalue() == "bob {'role': 'admin'}\n", printed.getvalue()
-    print("the README's example prints what it says")
+    print(f"the README's example prints what it says, at {url.split(':')[0]}:")
+
+
+def try_embedded() -> None:
+    run_example("embedded:")
+
+
+def try_redis() -> None:
+    with tempfile.TemporaryDirectory() as name, redis_server(Path(name), "--port") as port:
+        assert (said := ping(f"redis://127.0.0.1:{port}")) == "ok", said
+        run_example(f"redis://127.0.0.1:{port}")
+
+
+@contextmanager
+def redis_server(directory: Path, port_option: str, *options: str):
+    """Its port, on the loopback interface."""
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        ["redis-server", "--bind", "127.0.0.1", port_option, str(port), "--save", "", *options],
+        cwd=directory, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield port
+    finally:
+        server.kill()
+        server.wait()
+
+
+def ping(url: str) -> str:
+    """ok, or why not; once the server has started."""
+    import tokenstore
+
+    for _ in range(100):
+        try:
+            tokenstore.Client(url).ping()
+            return "ok"
+        except tokenstore.ConnectionError as error:
+            if "refused" not in str(error):
+                return str(error)
+        time.sleep(0.1)
+    return "the server does not start"
 
 
 @contextmanager
 def tls_server(directory: Path):
-    """A Redis with a certificate of a new CA: (its port, the CA)."""
+    """A Redis with a certificate of a new CA: (its URL, the CA)."""
     def openssl(*words):
         subprocess.run(["openssl", *words], cwd=directory, check=True, stderr=subprocess.DEVNULL)
 
@@ -77,53 +123,28 @@ def tls_server(directory: Path):
     (directory / "names").write_text("subjectAltName=IP:127.0.0.1\n")
     openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
             "-extfile", "names", "-out", "cert.pem")  # fmt: skip
-    import socket
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen(
-        ["redis-server", "--port", "0", "--tls-port", str(port), "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem",
-         "--tls-auth-clients", "no", "--save", ""],
-        cwd=directory, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        yield port, directory / "ca.pem"
-    finally:
-        server.kill()
-        server.wait()
+    options = ("--port", "0", "--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-auth-clients", "no")
+    with redis_server(directory, "--tls-port", *options) as port:
+        yield f"rediss://127.0.0.1:{port}", directory / "ca.pem"
 
 
 def try_cas() -> None:
-    import tokenstore
-
-    def ping(port: int) -> str:
-        for _ in range(100):
-            try:
-                tokenstore.Client(f"rediss://127.0.0.1:{port}").ping()
-                return "ok"
-            except tokenstore.ConnectionError as error:
-                if "refused" not in str(error):
-                    return str(error)
-            time.sleep(0.1)
-        return "the server does not start"
-
-    with tempfile.TemporaryDirectory() as name, tls_server(Path(name)) as (port, ca):
-        said = ping(port)
+    with tempfile.TemporaryDirectory() as name, tls_server(Path(name)) as (url, ca):
+        said = ping(url)
         assert "certificate" in said, said
         local = Path("/usr/local/share/ca-certificates/try.crt")
         shutil.copy(ca, local)
         subprocess.run(["update-ca-certificates"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        assert ping(port) == "ok", ping(port)
+        assert ping(url) == "ok", ping(url)
         # Fedora: a bundle elsewhere, and a directory that OpenSSL cannot search.
         elsewhere = Path("/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem")
         elsewhere.parent.mkdir(parents=True)
         shutil.move("/etc/ssl/certs/ca-certificates.crt", elsewhere)
         shutil.rmtree("/etc/ssl/certs")
-        assert ping(port) == "ok", ping(port)
+        assert ping(url) == "ok", ping(url)
         elsewhere.unlink()
-        assert "certificate" in ping(port), ping(port)
+        assert "certificate" in ping(url), ping(url)
     print("TLS: the system's CAs are found, and Fedora's")
 
 
-{"bare": try_bare, "server": try_server, "cas": try_cas}[sys.argv[1]]()
+{"bare": try_bare, "embedded": try_embedded, "redis": try_redis, "cas": try_cas}[sys.argv[1]]()
