@@ -29,7 +29,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
-LANES ?= 2
+LANES ?= 3
 
 ifeq ($(origin CC),default)
 CC := gcc
@@ -159,8 +159,8 @@ help:
 #: make setup        install what is missing for make test (LEVEL=demo for less, LEVEL=dev for all)
 #: make              build the core, the Python package and the Lua modules
 #: make demo         install what is missing, build, and run the demo
-#: make test         install what is missing, build, run every test (SUITES="c python" for some), two suites
-#:                   at a time (LANES=1: one); make test-c runs one suite alone, and so on
+#: make test         install what is missing, build, run every test (SUITES="c python" for some), three
+#:                   suites at a time (LANES=1: one); make test-c runs one suite alone, and so on
 #: make lint         formatting, static analysis, types, walls, spelling, the documentation site
 #: make format       format the C code
 #: make asan         the C, Python and Lua tests under ASan and UBSan
