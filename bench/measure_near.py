@@ -73,10 +73,10 @@ def server_cost(table, directory):
                 worker = Worker(mode, sys.executable, str(BENCH / "worker_tracking.py"), server.socket)
                 used[mode] = [float(x) for x in worker.ask(mode, listeners, rate, SECONDS)]
                 stop_all()
-            for mode in ("bcast", "default"):
+            for mode, name in (("bcast", "broadcast"), ("default", "by keys")):
                 cpu, sent = used[mode]
                 row = (
-                    f"server CPU, {listeners} clients, {rate:,} writes/s, {mode}, against no tracking "
+                    f"server CPU, {listeners} clients, {rate:,} writes/s, {name}, against no tracking "
                     f"({sent / 1e6:.1f} MB/s out)"
                 )
                 table.add(row, 100 * cpu, 100 * used["off"][0], cpu / max(used["off"][0], 1e-9), None, unit="%")

@@ -13,10 +13,10 @@ from harness import Server, Worker, stop_all, turns
 BENCH = Path(__file__).parent
 
 PEERS = (
-    ("flask", "flask-session", "Flask-Session"),
-    ("django", "django-redis", "Django's cache backend on django-redis"),
-    ("starlette", "starsessions", "starsessions"),
-    ("fastapi", "fastapi-redis-sdk", "fastapi-redis-sdk"),
+    ("Flask", "flask-session", "Flask-Session"),
+    ("Django", "django-redis", "Django's cache backend on django-redis"),
+    ("Starlette", "starsessions", "starsessions"),
+    ("FastAPI", "fastapi-redis-sdk", "fastapi-redis-sdk"),
 )
 
 
@@ -72,7 +72,7 @@ def measure(table, directory, rounds, count):
         if peer == "fastapi-redis-sdk" and not server.ask("COMMAND", "INFO", "HEXPIRE"):
             print(f"{peer} is left out: it needs Redis 7.4 ($TOKENSTORE_TEST_SERVER)")
         else:
-            theirs, ours, near = (Site(framework, kind, server) for kind in (peer, "ours", "near"))
+            theirs, ours, near = (Site(framework.lower(), kind, server) for kind in (peer, "ours", "near"))
             for page in ("read", "write"):
                 what = f"{framework}, a page that {page}s"
                 compare(table, what, name, ours, theirs, page, rounds, count, (">=", 1.0))
