@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +15,7 @@ import tokenstore
 from sentinels import SERVICE, Sentinels, running_sentinels
 from servers import running
 from tokenstore import Client, ConfigurationError, ConnectionError, RedisTokens, Tokenstore
+from tokenstore import asyncio as aio
 
 A, T = "app", "web"
 
@@ -40,6 +44,28 @@ def test_all_goes_to_the_primary(shared: Sentinels) -> None:
         assert tokens.client.ping()
         assert tokens.client.execute("ROLE")[0] == b"master"
         assert Tokenstore(tokens.client).add("bob").key  # its keys need no braces: there is one server
+
+
+@pytest.mark.slow
+def test_loops_end_while_the_sentinels_are_asked(shared: Sentinels, caplog: pytest.LogCaptureFixture) -> None:
+    """No task of the client is left, which would be destroyed later; one loop in three hundred is such a one."""
+    tokens = aio.RedisTokens(shared.url)
+    token = asyncio.run(tokens.create(A, T, "bob")).token
+
+    async def some() -> None:
+        async def get() -> None:
+            await asyncio.sleep(random.random() * 0.003)
+            assert await tokens.get(A, T, token)
+
+        tasks = [asyncio.ensure_future(get()) for _ in range(random.choice([1, 2, 8]))]
+        await (asyncio.gather(*tasks) if random.random() < 0.5 else tasks[0])
+
+    for number in range(3000):
+        asyncio.run(some())
+        if number % 20 == 0:
+            gc.collect()
+    gc.collect()
+    assert "destroyed" not in caplog.text
 
 
 def test_its_url(shared: Sentinels) -> None:

@@ -141,12 +141,15 @@ class Links:
             self.pool.check_process()
             self._connecting = self.pool.loop.create_task(self._open_one())
 
-    def stop_connecting(self) -> None:
-        """No caller waits for this attempt any more; the next one starts another."""
-        if self._connecting is not None and all(call.over for call in self._waiting):
-            self._connecting.cancel()
-            self._connecting = None
-            self._waiting.clear()
+    def stop_connecting(self) -> asyncio.Task[None] | None:
+        """Ends the attempt to connect, unless a caller waits for it; the next one starts another. Returns it."""
+        attempt = self._connecting
+        if attempt is None or not all(call.over for call in self._waiting):
+            return None
+        attempt.cancel()
+        self._connecting = None
+        self._waiting.clear()
+        return attempt
 
     async def _open_one(self, idle: Connection | None = None, patience: float = 0) -> None:
         """Opens a connection for the waiting calls, or checks whether an idle one is still alive."""

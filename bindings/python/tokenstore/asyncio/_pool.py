@@ -336,6 +336,14 @@ class Pool(_core.Pool):
             self._ended = True
             self.crowd(True)
             await self.disconnect()
+            await self._stop_connecting()
+
+    async def _stop_connecting(self) -> None:
+        """Ends the refresh of the map, which may connect once more, and attempts that no caller waits for."""
+        if self._refresh is not None:
+            self._refresh.cancel()
+        while attempts := [a for links in self._links.values() if (a := links.stop_connecting())]:
+            await asyncio.wait(attempts)
 
 
 def _start(generator: AsyncGenerator[None, None]) -> None:
