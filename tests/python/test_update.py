@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import random
+import time
 from typing import Any
 
 import pytest
@@ -278,6 +279,7 @@ def test_refresh_by_the_tokens_own_idle(tokens: RedisTokens, server: Server) -> 
     assert 99_000 < stored.left(server, token) <= 100_000
     assert updated.seen_at is not None
     tokens.refresh(**A, token=token.token, duration=140)
+    time.sleep(0.002)  # it is told in milliseconds
     assert update(tokens, token, refresh=True).seen_at > updated.seen_at  # type: ignore[operator]
     assert 139_000 < stored.left(server, token) <= 140_000  # never shortened
     short = tokens.create(**BOB, idle=100, duration=40)
