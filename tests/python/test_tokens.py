@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from datetime import timedelta
@@ -419,11 +420,15 @@ def test_a_kind_that_did_not_arrive_is_registered_later(tokens: RedisTokens, ser
             tokens.create(**APP, owner="bob")
         failed.append(failure.type)
 
+    def find_waiting() -> str | None:
+        found = re.search(r"\bid=(\d+) .* cmd=(?:evalsha|hsetex) ", server("CLIENT", "LIST").decode())
+        return found and found[1]
+
     thread = threading.Thread(target=create)
     thread.start()
     try:
-        wait_until(lambda: b"cmd=evalsha" in server("CLIENT", "LIST") or b"cmd=hsetex" in server("CLIENT", "LIST"))
-        server("CLIENT", "KILL", "TYPE", "normal")
+        wait_until(find_waiting)
+        server("CLIENT", "KILL", "ID", str(find_waiting()))
         thread.join()
     finally:
         server("CLIENT", "UNPAUSE")
