@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "python"))
@@ -34,6 +35,12 @@ READS = 8000
 """In a second by each reader, at most."""
 
 
+def settle(scene: Scene) -> None:
+    """A Sentinel would tell the old primary whom to follow after ten seconds."""
+    scene.sleep(2.0)
+    scene.server.settle()
+
+
 @contextmanager
 def scene_of(fault: str, seed: int, reads: int) -> Iterator[tuple[Scene, RedisTokens]]:
     with ExitStack() as stack:
@@ -43,7 +50,7 @@ def scene_of(fault: str, seed: int, reads: int) -> Iterator[tuple[Scene, RedisTo
             kind = running_cluster if fault in OF_CLUSTERS else running_sentinels
             scene.server = stack.enter_context(kind(replicas=1))
             scene.staleness, scene.window, scene.recovers, timeout = 0.5, 1.0, 10.0, 5.0
-            scene.settle = scene.server.wait_agreed
+            scene.settle = scene.server.wait_agreed if fault in OF_CLUSTERS else partial(settle, scene)
         else:
             options = ("--appendonly", "yes", "--appendfsync", "always") if fault == "restarted" else ()
             scene.server = stack.enter_context(running(*options))
