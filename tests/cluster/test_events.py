@@ -285,6 +285,7 @@ def test_each_end_is_told_once_or_lies_in_a_gap(cluster: Cluster) -> None:
                 cluster.failover(cluster.replicas_of(target)[0])
                 cluster.wait_agreed()
                 cluster.move_slots(slots, cluster.primary_of(slots[0]), source)
+                cluster.wait_agreed()
         finally:
             stopping.set()
             load.join()
