@@ -15,6 +15,7 @@ def slots_move(scene: Scene) -> None:
     slots = {slot_of(key) for key in source.keys() if key != b"ts:kinds"}
     some = scene.random.sample(sorted(slots), min(SLOTS, len(slots)))
     scene.server.move_slots(some, source, target)
+    scene.server.wait_agreed()  # nodes that hear of two moves in the wrong order may disagree for good
     scene.sleep(0.2)
     scene.server.move_slots(some, target, source)
 
