@@ -175,6 +175,14 @@ test("data of all shapes", function()
   tokens.client:close()
 end)
 
+test("data that nests as deeply as a function can be written for, and more deeply", function()
+  local copy, arrays, objects = require "tokenstore.near_copy", {}, {}
+  for _ = 1, 150 do
+    arrays, objects = tokenstore.array { 1, arrays }, setmetatable({ a = objects }, {})
+    equal({ copy(arrays), copy(objects) }, { arrays, objects })
+  end
+end)
+
 test("few shapes are remembered", function()
   local copy = require "tokenstore.near_copy"
   local function take(name)

@@ -24,42 +24,27 @@ local function copy(data)
   return setmetatable(to, getmetatable(data))
 end
 
-local write
-
--- The expressions of a list's items, or of an object's fields; and how many fields are left, below 0 if it
--- has too many.
-local function write_list(data, from, left)
-  local items = {}
-  for i = 1, #data do
-    items[i], left = write(data[i], format("%s[%d]", from, i), left)
-    if left < 0 then
-      break
-    end
-  end
-  return items, left
-end
-
-local function write_object(data, from, left)
-  local items = {}
-  for key, value in next, data do
-    local name, at = format("[%q]", key), #items + 1
-    items[at], left = write(value, from .. name, left)
-    items[at] = name .. "=" .. items[at]
-    if left < 0 then
-      break
-    end
-  end
-  return items, left
-end
-
--- The expression that copies `value`, which `from` is the expression for.
-function write(value, from, left)
+-- The expression that copies `value`, which `from` is the expression for; and how many fields are left, below
+-- 0 if it has too many.
+local function write(value, from, left)
   left = left - 1
   if not is_copied(value) then
     return from, left
   end
-  local items
-  items, left = (#value > 0 and write_list or write_object)(value, from, left)
+  local items, step, start = {}, next, nil
+  local is_list = #value > 0
+  if is_list then
+    step, start = ipairs(value), 0
+  end
+  for key, item in step, value, start do
+    local name, at = format(is_list and "[%d]" or "[%q]", key), #items + 1
+    items[at], left = write(item, from .. name, left)
+    if left < 0 then
+      return from, left
+    elseif not is_list then
+      items[at] = name .. "=" .. items[at]
+    end
+  end
   local text = "{" .. concat(items, ",") .. "}"
   return getmetatable(value) and format("setmetatable(%s,getmetatable(%s))", text, from) or text, left
 end
