@@ -27,8 +27,8 @@ void tksp_server_set_sets_ending(tks_server *server, tksp_fact fact);
  * answer had to travel. */
 void tksp_server_learn_time(tks_server *server, int64_t us, int64_t boot_ms);
 
-/* A connection was lost: the next one may be to another server, or to an upgraded one, and a kind of key that was on its way may not
- * have arrived. */
+/* A connection was lost: the next one may be to another server, to an upgraded one, or to one that lost its data and with
+ * it the kinds of keys. */
 void tksp_server_forget(tks_server *server);
 
 typedef enum tksp_clock {

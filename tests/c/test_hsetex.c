@@ -27,7 +27,9 @@ TEST(server_clock_is_learned_and_grows_old) {
     tksp_server_learn_time(server, NOW_US, BOOT);
     tksp_server_set_ends_fields(server, TKSP_NO);
     tksp_server_set_sets_ending(server, TKSP_NO);
+    tksp_server_add_kind(server, 7);
     tksp_server_forget(server);
+    CHECK(!tksp_server_knows_kind(server, 7));
     CHECK_INT(tksp_server_stamp(server, BOOT, &us), TKSP_CLOCK_LOST);
     CHECK_INT(tksp_server_ends_fields(server), TKSP_UNKNOWN);
     CHECK_INT(tksp_server_sets_ending(server), TKSP_UNKNOWN);
@@ -56,25 +58,34 @@ typedef struct fixture {
     tks_op *op;
 } fixture;
 
-static fixture begin(tksp_fact sets_ending, int64_t duration_ms, int64_t boot_ms) {
+static tks_op *create_on(tks_server *server, size_t count, int64_t duration_ms, int64_t boot_ms) {
     tks_tokens_options options = TKS_TOKENS_OPTIONS_INIT;
-    const tks_new_token new = {.app = TKS_LITERAL("a"),
-                               .type = TKS_LITERAL("t"),
-                               .owner = TKS_LITERAL("bob"),
-                               .data = TKS_LITERAL("{}"),
-                               .duration_ms = duration_ms};
+    tks_new_token new[3];
+    for (size_t i = 0; i < count; i++) {
+        new[i] = (tks_new_token){.app = TKS_LITERAL("a"),
+                                 .type = TKS_LITERAL("t"),
+                                 .owner = TKS_LITERAL("bob"),
+                                 .data = TKS_LITERAL("{}"),
+                                 .duration_ms = duration_ms};
+    }
     tks_tokens *tokens = NULL;
+    tks_op *op = NULL;
+    CHECK_STATUS(tks_tokens_new(&options, &tokens, NULL), TKS_OK);
+    CHECK_STATUS(tks_tokens_create_many(tokens, count, new, &op, NULL), TKS_OK);
+    tks_tokens_free(tokens);
+    tks_op_set_server(op, server);
+    CHECK(tks_op_reads_boot(op));
+    tks_event start = {.type = TKS_EVENT_START, .boot_ms = boot_ms};
+    CHECK_INT(tks_op_step(op, &start), TKS_NEED_SEND);
+    return op;
+}
+
+static fixture begin(tksp_fact sets_ending, int64_t duration_ms, int64_t boot_ms) {
     fixture f = {.server = tks_server_new()};
     tksp_server_set_ends_fields(f.server, TKSP_YES);
     tksp_server_set_sets_ending(f.server, sets_ending);
     tksp_server_learn_time(f.server, NOW_US, BOOT);
-    CHECK_STATUS(tks_tokens_new(&options, &tokens, NULL), TKS_OK);
-    CHECK_STATUS(tks_tokens_create(tokens, &new, &f.op, NULL), TKS_OK);
-    tks_tokens_free(tokens);
-    tks_op_set_server(f.op, f.server);
-    CHECK(tks_op_reads_boot(f.op));
-    tks_event start = {.type = TKS_EVENT_START, .boot_ms = boot_ms};
-    CHECK_INT(tks_op_step(f.op, &start), TKS_NEED_SEND);
+    f.op = create_on(f.server, 1, duration_ms, boot_ms);
     return f;
 }
 
@@ -280,4 +291,39 @@ TEST(server_knows_only_kinds_that_were_added) {
     }
     CHECK(known >= 512);
     tks_server_free(server);
+}
+
+/* Creates another token of the same kind on the fixture's server: does it register the kind? */
+static bool next_registers(fixture *f) {
+    tks_op_free(f->op);
+    f->op = create_on(f->server, 1, 60000, BOOT);
+    return sends(f, "HSETNX");
+}
+
+TEST(kind_is_known_from_the_answer_on) {
+    static const struct {
+        const char *answer; /* NULL: it was never sent */
+        tks_need need;
+        bool registers;
+    } cases[] = {{NULL, TKS_DONE, true},
+                 {":1\r\n:0\r\n-OOM command not allowed\r\n", TKS_NEED_SEND, true},
+                 {":1\r\n:0\r\n-NOPERM no permissions\r\n", TKS_DONE, false},
+                 {":1\r\n:0\r\n:1\r\n", TKS_DONE, false},
+                 {":1\r\n:0\r\n:0\r\n", TKS_DONE, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        fixture f = begin(TKSP_YES, 60000, BOOT);
+        test_context("case %zu", i);
+        CHECK(sends(&f, "HSETNX"));
+        if (cases[i].answer != NULL) CHECK_INT(answer(&f, cases[i].answer, BOOT), cases[i].need);
+        CHECK_INT(next_registers(&f), cases[i].registers);
+        end(&f);
+    }
+}
+
+TEST(many_of_one_kind_register_it_once) {
+    fixture f = {.server = tks_server_new()};
+    f.op = create_on(f.server, 3, 60000, BOOT);
+    CHECK_INT(tks_op_get_batch(f.op)->replies, 4);
+    CHECK(sends(&f, "HSETNX"));
+    end(&f);
 }

@@ -410,6 +410,16 @@ def test_each_of_many_kinds_is_registered(tokens: RedisTokens, server: Server) -
     assert server("HLEN", stored.KINDS) == 1500
 
 
+def test_a_kind_that_a_full_server_refused_is_registered_later(tokens: RedisTokens, server: Server) -> None:
+    server("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(tokenstore.ServerError, match="OOM"):
+        tokens.create(**APP, owner="bob")
+    server("CONFIG", "SET", "maxmemory", "0")
+    assert server("EXISTS", stored.KINDS) == 0
+    tokens.create(**APP, owner="bob")
+    assert server("HLEN", stored.KINDS) == 1
+
+
 def test_a_kind_that_did_not_arrive_is_registered_later(tokens: RedisTokens, server: Server) -> None:
     tokens.create("other", "t", "bob")  # loads the script
     server("CLIENT", "PAUSE", 20_000, "WRITE")

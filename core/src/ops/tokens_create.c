@@ -87,6 +87,13 @@ static tks_status add_create(tksp_tokens_op *op, size_t i) {
     return tksp_tokens_add(op, &tksp_script_create, count, words, words[1]);
 }
 
+static bool registers_kind(const tksp_tokens_op *op, size_t slots, uint32_t number) {
+    for (size_t i = 0; i < slots; i++) {
+        if (op->slots[i].kind == number) return true;
+    }
+    return false;
+}
+
 /* Lets listings of keys know the names of this kind of key; once for each client. */
 static tks_status add_kind(tksp_tokens_op *op, size_t i) {
     char kind[TKS_KIND_SIZE];
@@ -95,8 +102,10 @@ static tks_status add_kind(tksp_tokens_op *op, size_t i) {
     use_names_of(op, i);
     tksp_key_kind(op->app, op->type, kind);
     uint32_t number = tksp_key_kind_number(op->config.prefix, kind);
+    op->slots[i].kind = 0;
     if (tksp_server_knows_kind(op->base.server, number)) return TKS_OK;
-    tksp_server_add_kind(op->base.server, number);
+    if (registers_kind(op, i, number)) return TKS_OK;
+    op->slots[i].kind = number;
     tks_buf_init(&texts[0], SIZE_MAX);
     tks_buf_init(&texts[1], SIZE_MAX);
     tks_status status = tksp_key_kinds(&texts[0], op->config.prefix);
@@ -111,6 +120,15 @@ static tks_status add_kind(tksp_tokens_op *op, size_t i) {
     op->base.commands[op->base.count - 1].may_be_forbidden = true;
     op->base.commands[op->base.count - 1].any_type = true;
     return TKS_OK;
+}
+
+/* A kind is known from the answer on: what was never sent, or refused with the record, is sent with the next one. An
+ * answer that forbids it counts, or each create would ask again. */
+static void note_kinds(tksp_tokens_op *op) {
+    for (size_t i = 0; i < op->size; i++) {
+        const tksp_slot *slot = &op->slots[i];
+        if (slot->kind != 0) tksp_server_add_kind(op->base.server, slot->kind);
+    }
 }
 
 /* The reply to the slot's command; NULL: there is none yet, or no command. */
@@ -326,6 +344,7 @@ static tks_status finish_checks(tksp_tokens_op *op) {
 static tks_status finish_records(tksp_tokens_op *op) {
     tks_status status = TKS_OK;
     bool refused = false;
+    note_kinds(op);
     if (op->plain) status = tksp_take_hsetex(op, &refused);
     if (refused) {
         forget_commands(op);

@@ -72,6 +72,7 @@ typedef struct tksp_slot {
     bool custom;  /* the caller chose it */
     bool claimed; /* its alias is: to be dropped, if the operation fails */
     bool made;    /* its record is, as far as a failed operation knows */
+    uint32_t kind; /* its kind of key, which this operation registers; 0: it is known */
     int64_t ttl_ms;
     tks_bytes tail;        /* of the record */
     tks_bytes found_alias; /* what another creation left */
