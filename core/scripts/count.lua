@@ -4,7 +4,7 @@
 -- Gives {echo, how many, how many of them have no end}.
 -- include: clock, digits, record, hash, end, live
 
-local live, lasting = live_of(math.floor(now_us() / 1000), ARGV[2]), 0
+local live, lasting = live_of(now_ms(), ARGV[2]), 0
 for _, one in ipairs(live) do
   if one.ends == 0 then lasting = lasting + 1 end
 end

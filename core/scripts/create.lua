@@ -9,11 +9,10 @@
 -- This is the write that users wait for most. So there are few words and few calls, and what is needed seldom
 -- stands inside its condition. Numbers go to Redis as texts made by %u: Redis itself prints them with 17
 -- digits, which costs as much as a short command.
--- include: digits, stamp, record, hash
+-- include: clock, digits, stamp, record, hash, settle
 
 local field, ttl = ARGV[2], tonumber(ARGV[3])
-local time = redis.call('TIME')
-local us = time[1] * 1000000 + time[2]
+local us = now_us()
 local now = math.floor(us / 1000)
 local ends = ttl > 0 and now + ttl or 0
 local present = find(field, now)

@@ -2,12 +2,19 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, field or "=" and an id, max_age in ms ("0": none), and the record, if it must be a certain one
 -- Gives {echo, 1}, {echo, -3}: it is another record; or as absent says: not found.
--- include: clock, digits, record, hash, end, family
+-- include: clock, digits, record, hash, settle, end
 
-local now = math.floor(now_us() / 1000)
-local field = field_of(ARGV[2], now)
+local now = now_ms()
+local field = ARGV[2]
+if #field > 22 then
+  -- include: family
+  field = field_of(field, now)
+end
 local record, forward = find(field, now)
-if not record then return absent(field, forward, now) end
+if not record then
+  -- include: absent
+  return absent(field, forward, now)
+end
 if ARGV[4] and record ~= ARGV[4] then return {ARGV[1], -3} end
 redis.call('HDEL', key, field)
 settle_without(now, record)

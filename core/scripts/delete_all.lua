@@ -5,9 +5,9 @@
 -- look at each takes a server hundreds of milliseconds, in which all others wait.
 --
 -- The one that stays is found by its family, so a token that was rotated names it, too, and keeps finding it.
--- include: clock, digits, record, hash, end, live, family
+-- include: clock, digits, record, hash, settle, end, live, family
 
-local now = math.floor(now_us() / 1000)
+local now = now_ms()
 if #ARGV == 2 then
   -- Nothing is kept: they are only counted, and others wait meanwhile. A field that the server ends by itself
   -- is not there any more; of the other ends, the first four digits are mostly enough.
@@ -37,7 +37,7 @@ end
 local left, kept, family = {}, {}, nil
 local live = live_of(now, ARGV[2], left)
 for i = 3, #ARGV do
-  local field = field_of(ARGV[i], now)
+  local field = #ARGV[i] > 22 and field_of(ARGV[i], now) or ARGV[i]
   local record, forward = find(field, now)
   family = family or record and (family_of(record) or field) or forward and family_left(forward)
 end

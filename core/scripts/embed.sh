@@ -1,7 +1,8 @@
 #!/bin/sh
 # Turns the server-side scripts beside this file into C: usage: embed.sh OUTPUT.c
-# A line "-- include: a, b" becomes lib/a.lua and lib/b.lua. Comments, indentation and empty lines are
-# left out: the text travels to the server, and its SHA-1 is what EVALSHA names.
+# A line "-- include: a, b" becomes lib/a.lua and lib/b.lua, without the functions that the script does not use:
+# each would be made at each call. Comments, indentation and empty lines are left out: the text travels to the
+# server, and its SHA-1 is what EVALSHA names.
 # A script with lines that end with "-- audit" has a second form, between lib/audit.lua and lib/audited.lua;
 # without them, it is as if there were no audit.
 set -eu
@@ -10,6 +11,10 @@ out=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+strip() {
+  sed -e '/^ *--/d' -e 's/ -- .*$//' -e 's/^ *//' -e '/^$/d' "$@"
+}
+
 expand() { # a script, and what sed drops of it
   while IFS= read -r line; do
     case $line in
@@ -17,7 +22,7 @@ expand() { # a script, and what sed drops of it
       for name in $(printf '%s' "${line#*-- include: }" | tr -d ','); do cat "$here/lib/$name.lua"; done ;;
     *) printf '%s\n' "$line" ;;
     esac
-  done <"$1" | sed -e "$2" -e 's/^ *//' -e '/^--/d' -e 's/ -- .*$//' -e '/^$/d'
+  done <"$1" | sed -e "$2" -e '/^ *--/d' | awk -f "$here/used.awk" | strip
 }
 
 print_text() { # its name and its file
@@ -41,7 +46,7 @@ sha1() {
     expand "$script" '/ -- audit$/d' >"$work/text"
     expand "$script" '' >"$work/whole"
     if ! cmp -s "$work/text" "$work/whole"; then
-      { expand "$here/lib/audit.lua" '' && cat "$work/whole" && expand "$here/lib/audited.lua" ''; } >"$work/audited"
+      { strip "$here/lib/audit.lua" && cat "$work/whole" && strip "$here/lib/audited.lua"; } >"$work/audited"
       form="&tksp_script_${name}_audited"
       print_text "${name}_audited" "$work/audited"
       printf 'static const tksp_script tksp_script_%s_audited = {"%s", "%s", %s_audited_text, sizeof %s_audited_text - 1, NULL, true};\n' \

@@ -2,9 +2,9 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, the family
 -- Gives {echo, how many records there were}.
--- include: clock, digits, record, hash
+-- include: clock, digits, record, hash, settle
 
-local family, now, all, count = ARGV[2], math.floor(now_us() / 1000), redis.call('HGETALL', key), 0
+local family, now, all, count = ARGV[2], now_ms(), redis.call('HGETALL', key), 0
 for i = 1, #all, 2 do
   local field, text = all[i], all[i + 1]
   if split(text) and (family_of(text) or field) == family then

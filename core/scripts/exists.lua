@@ -4,4 +4,4 @@
 -- Gives {echo, 1} or {echo, 0}.
 -- include: clock, digits, record, hash
 
-return {ARGV[1], find(ARGV[2], math.floor(now_us() / 1000)) and 1 or 0}
+return {ARGV[1], find(ARGV[2], now_ms()) and 1 or 0}

@@ -5,7 +5,7 @@
 -- Gives {echo, field, record, its end in ms (0: never), field, …}, {echo, 0}: that field is not live.
 -- include: clock, digits, record, hash, end, live
 
-local live = live_of(math.floor(now_us() / 1000), ARGV[2])
+local live = live_of(now_ms(), ARGV[2])
 for _, one in ipairs(live) do one.made = split(one.record) and number_at(one.record, 1, 9) or 0 end
 
 -- By bytes: a server compares texts as its locale does.

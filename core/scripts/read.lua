@@ -3,12 +3,19 @@
 -- ARGV  echo, field or "=" and an id, max_age in ms ("0": none)
 -- Gives {echo, record, its end in ms (0: never), its field, its end but for the max_age}, {echo, -2}: not a
 -- record; or as absent says: not found.
--- include: clock, digits, record, hash, end, family
+-- include: clock, digits, record, hash, end
 
-local now = math.floor(now_us() / 1000)
-local field = field_of(ARGV[2], now)
+local now = now_ms()
+local field = ARGV[2]
+if #field > 22 then
+  -- include: family
+  field = field_of(field, now)
+end
 local record, own = find(field, now)
-if not record then return absent(field, own, now) end
+if not record then
+  -- include: absent
+  return absent(field, own, now)
+end
 if not split(record) then return {ARGV[1], -2} end
 local ends = earlier(own, limit_of(record, ARGV[3]))
 if ends > 0 and ends <= now then return {ARGV[1], 0} end

@@ -3,12 +3,15 @@
 -- ARGV  echo, field, duration in ms, max_age in ms ("0": none), "1": only to a later time
 -- Gives {echo, the end in ms}, {echo, -1}: it has none and keeps none, {echo, -2}: not a record, or as
 -- absent says: not found.
--- include: clock, digits, record, hash, end
+-- include: clock, digits, record, hash, settle, end
 
-local now = math.floor(now_us() / 1000)
+local now = now_ms()
 local field = ARGV[2]
 local record, ends = find(field, now)
-if not record then return absent(field, ends, now) end
+if not record then
+  -- include: absent
+  return absent(field, ends, now)
+end
 if not split(record) then return {ARGV[1], -2} end
 local limit = limit_of(record, ARGV[4])
 if limit > 0 and limit <= now then

@@ -2,7 +2,7 @@
 -- KEYS  the owner's hash
 -- ARGV  echo
 -- Gives {echo}.
--- include: clock, digits, record, hash
+-- include: clock, digits, record, hash, settle
 
-sweep(math.floor(now_us() / 1000), 0)
+sweep(now_ms(), 0)
 return {ARGV[1]}

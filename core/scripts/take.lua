@@ -2,12 +2,15 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, field, max_age in ms ("0": none)
 -- Gives {echo, record, its end in ms (0: never)}, {echo, -2}: not a record, or as absent says: not found.
--- include: clock, digits, record, hash, end
+-- include: clock, digits, record, hash, settle, end
 
-local now = math.floor(now_us() / 1000)
+local now = now_ms()
 local field = ARGV[2]
 local record, ends = find(field, now)
-if not record then return absent(field, ends, now) end
+if not record then
+  -- include: absent
+  return absent(field, ends, now)
+end
 if not split(record) then return {ARGV[1], -2} end
 redis.call('HDEL', key, field)
 settle_without(now, record)

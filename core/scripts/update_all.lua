@@ -11,7 +11,7 @@ local function is_whole(data)
   return good and last == #data
 end
 
-local now = math.floor(now_us() / 1000)
+local now = now_ms()
 local all, changed, unread, first = redis.call('HGETALL', key), {}, 0, ''
 for i = 1, #all, 2 do
   local record, names, data = all[i + 1], split(all[i + 1])

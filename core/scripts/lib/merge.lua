@@ -4,30 +4,30 @@
 -- Fields are cut out and put together as texts. They are never decoded: Redis' cjson would turn [] into
 -- {} and round integers. The text has one spelling, without white space, so equal names are equal texts.
 local function merge(data, first)
-  -- A field that is named nowhere in the text is new: then what is there stays in one piece, and a
-  -- large object need not be taken apart.
-  local changes, members, at = {}, {}, #data
+  -- What no change names stays in one piece, from `from` on. Where there is nothing more to change, the rest is not
+  -- taken apart: a field that is named nowhere in the text is new.
+  local changes, open, at, from, pieces = {}, 0, 2, 2, {}
   for i = first, #ARGV, 2 do
-    changes[ARGV[i]] = ARGV[i + 1]
-    if data:find(ARGV[i] .. ':', 1, true) then at = 2 end
+    local name = ARGV[i]
+    if changes[name] == nil and data:find(name .. ':', 1, true) then open = open + 1 end
+    changes[name] = ARGV[i + 1]
   end
-  if at > 2 then members[1] = data:sub(2, -2) end
-  while data:byte(at) == 34 do
+  while open > 0 and data:byte(at) == 34 do
     local colon = string_end(data, at) + 1
     local name = data:sub(at, colon - 1)
     local last = value_end(data, colon + 1)
     local value = changes[name]
-    if value == nil then
-      members[#members + 1] = data:sub(at, last)
-    elseif value ~= '' then
-      members[#members + 1] = name .. ':' .. value
+    if value then
+      if from < at then pieces[#pieces + 1] = data:sub(from, at - 2) end
+      if value ~= '' then pieces[#pieces + 1] = name .. ':' .. value end
+      changes[name], from, open = nil, last + 2, open - 1
     end
-    changes[name] = nil
     at = last + 2
   end
+  if from < #data then pieces[#pieces + 1] = data:sub(from, -2) end
   for i = first, #ARGV, 2 do
     local value = changes[ARGV[i]]
-    if value and value ~= '' then members[#members + 1] = ARGV[i] .. ':' .. value end
+    if value and value ~= '' then pieces[#pieces + 1] = ARGV[i] .. ':' .. value end
   end
-  return '{' .. table.concat(members, ',') .. '}'
+  return '{' .. table.concat(pieces, ',') .. '}'
 end
