@@ -96,7 +96,8 @@ def aged() -> Iterator[tuple[tokenstore.Client, list[Token]]]:
 LATE: dict[str, Callable[[RedisTokens, Token], Any]] = {
     "list": lambda tokens, token: next(iter(tokens.list(**APP, owner=token.owner)), None),  # type: ignore[arg-type]
     "rotate": lambda tokens, token: tokens.rotate(**APP, token=token.token),
-    "update": lambda tokens, token: tokens.update(**APP, token=token.token, data={"n": 1}, refresh=True),
+    "update": lambda tokens, token: tokens.update(**APP, token=token.token, data={"n": 1}) and token,
+    "update, a use": lambda tokens, token: tokens.update(**APP, token=token.token, data={"n": 1}, refresh=True),
     "update_all": lambda tokens, token: (
         tokens.update_all(**APP, owner=token.owner, data={"n": time.time()}) and token  # type: ignore[arg-type]
     ),

@@ -216,6 +216,24 @@ def test_a_hash_of_many_goes_with_them_however_they_are_moved(tokens: RedisToken
         assert max(duration, 100) - 1 < key_left(server) <= max(duration, 100)
 
 
+@pytest.mark.parametrize("duration", [100, None])
+def test_update_keeps_the_end_without_hsetex(tokens: RedisTokens, server: Server, duration: int | None) -> None:
+    """As on Redis 7.4, which ends fields, and has no command that sets one and keeps its end."""
+    if not ends_fields(server):
+        pytest.skip("this server cannot end fields")
+    token = tokens.create(**BOB, duration=duration)
+    server("ACL", "SETUSER", "late", "on", ">pw", "~*", "&*", "+@all", "-hsetex")
+    try:
+        with RedisTokens(server.url.replace("://", "://late:pw@")) as theirs:
+            assert theirs.update(**APP, token=token.token, data={"a": 1})
+    finally:
+        server("ACL", "DELUSER", "late")
+    found = tokens.get(**APP, token=token.token, expiry=True)
+    assert found is not None
+    assert found.data["a"] == 1
+    assert found.expires_at == token.expires_at
+
+
 def test_one_who_takes_the_server_for_an_old_one_keeps_all_ends(tokens: RedisTokens, server: Server) -> None:
     if not ends_fields(server):
         pytest.skip("this server cannot end fields")
