@@ -337,7 +337,12 @@ void tksp_router_heard(tks_router *router, int node, bool answered) {
     uint32_t bit = UINT32_C(1) << node;
     take_lock(router);
     router->silent = answered ? router->silent & ~bit : router->silent | bit;
-    if (!answered) router->spared = TKS_REFRESH_SPARED;
+    if (!answered) {
+        unsigned more = 2 * router->spares + 1;
+        router->spared = router->spares = more < TKS_REFRESH_SPARED ? more : TKS_REFRESH_SPARED;
+    } else if (router->silent == 0) {
+        router->spares = 0;
+    }
     drop_lock(router);
 }
 
@@ -403,10 +408,16 @@ bool tksp_router_adopt(tks_router *router, int node, const tks_reply *reply, tks
     return good;
 }
 
-void tksp_router_set_primary(tks_router *router, int node) {
+bool tksp_router_set_primary(tks_router *router, int node, uint64_t epoch) {
     take_lock(router);
-    note_adopted(router, assign_all(router, node));
+    bool good = epoch >= router->epoch || router->began_ms - router->epoch_ms >= TKS_EPOCH_KEPT_MS;
+    if (good) {
+        router->epoch = epoch;
+        router->epoch_ms = router->began_ms;
+        note_adopted(router, assign_all(router, node));
+    }
     drop_lock(router);
+    return good;
 }
 
 void tksp_router_settle(tks_router *router, const tks_error *why) {

@@ -29,7 +29,10 @@ enum {
     TKS_REFRESH_SENTINEL_MS =
         200, /* the same of Sentinels: an old primary takes writes for ten seconds after
                                      * a failover that they were told to make; those are lost */
-    TKS_REFRESH_SPARED = 50, /* as many renewals leave out a Sentinel that did not answer */
+    TKS_REFRESH_SPARED = 50, /* the most renewals that leave out a silent Sentinel: 1, 3, 7 … */
+    /* So long an older configuration epoch is not believed. Sentinels tell each other every two seconds; if those
+     * that knew a newer one are gone for good, the others count. */
+    TKS_EPOCH_KEPT_MS = 10000,
     TKS_REFRESH_LOST_MS =
         10000,           /* one that has not ended by then never will: its driver dropped it */
     TKS_PATCHES_MAX = 64 /* of MOVEDs that are kept beyond a refresh */
@@ -103,8 +106,9 @@ void tksp_router_take_over(tks_router *router, unsigned slot, int node);
 /* The refresh that runs has found that this node is one. */
 void tksp_router_note_replica(tks_router *router, int node);
 
-/* What Sentinels say: `node` is the primary, and serves all. */
-void tksp_router_set_primary(tks_router *router, int node);
+/* What Sentinels say: `node` is the primary since this configuration epoch, and serves all. False: a newer one is known, and
+ * those who told it are silent. */
+bool tksp_router_set_primary(tks_router *router, int node, uint64_t epoch);
 
 /* Ends it; `why` is the failure if nothing was adopted. */
 void tksp_router_settle(tks_router *router, const tks_error *why);

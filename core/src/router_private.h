@@ -30,7 +30,9 @@ struct tks_router {
     bool wanted, moved;
     bool renewal;              /* the last refresh has no reason but the time */
     uint32_t silent;           /* Sentinels that did not answer, by number */
-    unsigned spared;           /* renewals that still leave them out */
+    unsigned spared, spares;   /* renewals that still leave them out, and of how many at first */
+    uint64_t epoch;            /* the newest that a Sentinel has told, */
+    int64_t epoch_ms;          /* and when that refresh began */
     int failed;                /* the last node that was lost; -1: none */
     unsigned in_vain;          /* refreshes in a row that brought nothing new */
     unsigned moves;            /* refreshes in a row that MOVED wanted */

@@ -119,12 +119,12 @@ TEST(doubt_of_a_primary_that_sentinels_named) {
         int old = tksp_router_number(router, 0, TKS_LITERAL("p"), 7000);
         int new = tksp_router_number(router, 0, TKS_LITERAL("q"), 7000);
         CHECK(tksp_router_begin(router, 0, nodes) > 0);
-        tksp_router_set_primary(router, old);
+        tksp_router_set_primary(router, old, 1);
         tksp_router_settle(router, NULL);
         tks_op *op = begin(router, true);
         CHECK_INT(answer_after(op, LATE_MS, ":3\r\n"), TKS_NEED_SLEEP);
         CHECK(tksp_router_begin(router, AGAIN_MS, nodes) > 0);
-        tksp_router_set_primary(router, replaced ? new : old);
+        tksp_router_set_primary(router, replaced ? new : old, 1);
         tksp_router_settle(router, NULL);
         CHECK_INT(cluster_step(op, TKS_EVENT_AWAKE), replaced ? TKS_FAILED : TKS_DONE);
         tks_op_free(op);

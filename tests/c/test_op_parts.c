@@ -74,7 +74,7 @@ TEST(parts_of_one_node) {
     CHECK_INT(cluster_step(op, TKS_EVENT_START), TKS_NEED_SEND);
     tks_op_free(op);
     router = (tks_router_free(router), cluster_watched());
-    tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("c"), 3));
+    tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("c"), 3), 1);
     op = raw(router, "GET", 5, keys);
     CHECK_INT(cluster_step(op, TKS_EVENT_START), TKS_NEED_SEND);
     tks_op_free(op);

@@ -67,7 +67,7 @@ TEST(tags_are_not_needed_with_sentinels) {
                  TKS_OK);
     tks_router *router = tks_router_new(target);
     tks_target_free(target);
-    tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("p"), 6379));
+    tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("p"), 6379), 1);
     tks_op *op = delete_it(router, "token");
     CHECK_INT(cluster_step(op, TKS_EVENT_START), TKS_NEED_SEND);
     CHECK_INT(tks_op_get_batch(op)->node, 1);

@@ -62,7 +62,7 @@ TEST(operations_are_the_same_where_sentinels_name_the_primary) {
         const tks_json *test = tks_json_get_child(vectors_get(v.root, "cases"));
         for (; test != NULL; test = tks_json_get_next(test)) {
             tks_router *router = cluster_watched();
-            tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("c"), 3));
+            tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("c"), 3), 1);
             if (!is_disturbed(test)) script_run_on(test, router);
             tks_router_free(router);
         }

@@ -197,7 +197,7 @@ TEST(each_primary_of_one_server) {
 
 TEST(each_primary_that_sentinels_name) {
     tks_router *router = cluster_watched();
-    tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("c"), 3));
+    tksp_router_set_primary(router, tksp_router_number(router, -1, TKS_LITERAL("c"), 3), 1);
     tks_op *op = each(router, "DBSIZE", "");
     CHECK_INT(cluster_step(op, TKS_EVENT_START), TKS_NEED_SEND);
     CHECK_INT(cluster_answer(op, ":5\r\n"), TKS_DONE);

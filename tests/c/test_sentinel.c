@@ -215,11 +215,44 @@ TEST(sentinel_that_was_silent_is_left_out_of_renewals) {
     name(router, "p", "1");
     CHECK_INT(ask_all(router, 250, true, &silent), 3);
     CHECK(cluster_due_in(router, now_ms) >= 66);
-    for (int i = 0; i < TKS_REFRESH_SPARED; i++) CHECK_INT(ask_all(router, 250, false, &last), 2);
+    for (int spared = 1; spared <= TKS_REFRESH_SPARED;
+         spared = spared == 31 ? TKS_REFRESH_SPARED : 2 * spared + 1) {
+        test_context("%d", spared);
+        for (int i = 0; i < spared; i++) CHECK_INT(ask_all(router, 250, false, &last), 2);
+        if (spared < TKS_REFRESH_SPARED) CHECK_INT(ask_all(router, 250, true, &last), 3);
+        CHECK(spared == TKS_REFRESH_SPARED || last == silent);
+    }
     tks_router_lost(router, P); /* now all count; that one is asked last */
     CHECK_INT(ask_all(router, 1000, false, &last), 3);
     CHECK_INT(last, silent);
     CHECK_INT(ask_all(router, 250, false, &last), 3);
+    CHECK_INT(ask_all(router, 250, true, &last),
+              3); /* one that was slow once is asked soon again */
+    CHECK_INT(ask_all(router, 250, false, &last), 2);
+    CHECK_INT(ask_all(router, 250, false, &last), 3);
+    tks_router_free(router);
+}
+
+/* The one that made the failover is silent, and has not told the others yet: they name the old primary. */
+TEST(sentinel_of_an_older_epoch_is_not_believed_for_some_time) {
+    const char *const before[] = {"p", "p", "p"}, *const after[] = {"q", "p", "p"};
+    const char *const newer[] = {"2", "1", "1"}, *const older[] = {"1", "1", "1"};
+    tks_router *router = new_router();
+    refresh(router, before, older);
+    int p = tksp_router_primary(router, 0);
+    refresh(router, after, newer);
+    int q = tksp_router_primary(router, 0);
+    CHECK(q != p);
+    now_ms += TKS_EPOCH_KEPT_MS - 1000 - 100000; /* what refresh adds */
+    refresh(router, before, older);
+    CHECK_INT(tksp_router_primary(router, 0), q);
+    CHECK_STATUS(tksp_router_why(router).status, TKS_ERR_CONNECTION);
+    now_ms += 1000 - 100000; /* if it is gone for good, they count */
+    tks_router_lost(router, q);
+    refresh(router, before, older);
+    CHECK_INT(tksp_router_primary(router, 0), p);
+    refresh(router, after, older);
+    CHECK_STATUS(tksp_router_why(router).status, TKS_OK);
     tks_router_free(router);
 }
 

@@ -92,8 +92,12 @@ static bool take(tksp_refresh *self) {
 }
 
 static void conclude(tksp_refresh *self) {
-    self->adopted = self->primary >= 0;
-    if (self->adopted) tksp_router_set_primary(self->router, self->primary);
+    if (self->primary < 0) return;
+    self->adopted = tksp_router_set_primary(self->router, self->primary, self->epoch);
+    if (!self->adopted) {
+        tks_fail(&self->why, TKS_ERR_CONNECTION,
+                 "the Sentinels that answer name the primary from before the last failover");
+    }
 }
 
 const tksp_asker tksp_ask_sentinel = {.ask = ask, .take = take, .conclude = conclude};
