@@ -6,7 +6,7 @@
 --       ("0": no cap), what happens at it, most bytes of data; then changes, as merge takes them
 -- Gives {echo, record, its end in ms (0: never)}, {echo, -1}: the data would be too large, {echo, -2}: not a
 -- record, {echo, -3}: the owner has too many tokens, {echo, -4}: another owner has it.
--- include: clock, digits, stamp, record, hash, settle, end, successor, cap, json_text, merge
+-- include: clock, digits, stamp, split, record, hash, settle, end, successor, cap, json_text, merge
 
 local us = now_us()
 local now = math.floor(us / 1000)

@@ -2,7 +2,7 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, max_age in ms ("0": none)
 -- Gives {echo, how many, how many of them have no end}.
--- include: clock, digits, record, hash, end, live
+-- include: clock, digits, split, record, hash, end, live
 
 local live, lasting = live_of(now_ms(), ARGV[2]), 0
 for _, one in ipairs(live) do

@@ -9,7 +9,7 @@
 -- This is the write that users wait for most. So there are few words and few calls, and what is needed seldom
 -- stands inside its condition. Numbers go to Redis as texts made by %u: Redis itself prints them with 17
 -- digits, which costs as much as a short command.
--- include: clock, digits, stamp, record, hash, settle
+-- include: clock, digits, stamp, split, record, hash, settle
 
 local field, ttl = ARGV[2], tonumber(ARGV[3])
 local us = now_us()

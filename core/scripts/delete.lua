@@ -2,7 +2,7 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, field or "=" and an id, max_age in ms ("0": none), and the record, if it must be a certain one
 -- Gives {echo, 1}, {echo, -3}: it is another record; or as absent says: not found.
--- include: clock, digits, record, hash, settle, end
+-- include: clock, digits, split, record, hash, settle, end
 
 local now = now_ms()
 local field = ARGV[2]

@@ -5,7 +5,7 @@
 -- look at each takes a server hundreds of milliseconds, in which all others wait.
 --
 -- The one that stays is found by its family, so a token that was rotated names it, too, and keeps finding it.
--- include: clock, digits, record, hash, settle, end, live, family
+-- include: clock, digits, split, record, hash, settle, end, live, family
 
 local now = now_ms()
 if #ARGV == 2 then

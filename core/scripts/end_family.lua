@@ -2,7 +2,7 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, the family
 -- Gives {echo, how many records there were}.
--- include: clock, digits, record, hash, settle
+-- include: clock, digits, split, record, hash, settle
 
 local family, now, all, count = ARGV[2], now_ms(), redis.call('HGETALL', key), 0
 for i = 1, #all, 2 do

@@ -3,7 +3,7 @@
 -- ARGV  echo, max_age in ms ("0": none), how many at most ("0": all), the id behind which they begin ("":
 --       at the newest)
 -- Gives {echo, field, record, its end in ms (0: never), field, …}, {echo, 0}: that field is not live.
--- include: clock, digits, record, hash, end, live
+-- include: clock, digits, split, record, hash, end, live
 
 local live = live_of(now_ms(), ARGV[2])
 for _, one in ipairs(live) do one.made = split(one.record) and number_at(one.record, 1, 9) or 0 end

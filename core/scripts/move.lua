@@ -8,7 +8,7 @@
 -- key and writes it in a second command. When the move came in between, the key is back, without an
 -- expiry, or with one that a refresh gave it then. It must make no second token, nor bring one back that
 -- has ended here since. But a token that somebody chose may have been made once more: that has an expiry.
--- include: clock, digits, stamp, record, hash, settle
+-- include: clock, digits, stamp, split, record, hash, settle
 
 local alias, source, moved = KEYS[2], KEYS[3], KEYS[4]
 local field, tail = ARGV[2], ARGV[3]

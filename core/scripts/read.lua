@@ -3,7 +3,7 @@
 -- ARGV  echo, field or "=" and an id, max_age in ms ("0": none)
 -- Gives {echo, record, its end in ms (0: never), its field, its end but for the max_age}, {echo, -2}: not a
 -- record; or as absent says: not found.
--- include: clock, digits, record, hash, end
+-- include: clock, digits, split, record, hash, end
 
 local now = now_ms()
 local field = ARGV[2]

@@ -3,7 +3,7 @@
 -- ARGV  echo, field, duration in ms, max_age in ms ("0": none), "1": only to a later time
 -- Gives {echo, the end in ms}, {echo, -1}: it has none and keeps none, {echo, -2}: not a record, or as
 -- absent says: not found.
--- include: clock, digits, record, hash, settle, end
+-- include: clock, digits, split, record, hash, settle, end
 
 local now = now_ms()
 local field = ARGV[2]

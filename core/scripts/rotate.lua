@@ -11,7 +11,7 @@
 --
 -- Where the new field is the old one, the token has been rotated already, and only its data is to be changed.
 -- Of a token that moves to an owner's hash nothing stays: who had it before must not find what follows.
--- include: clock, digits, stamp, record, hash, absent, settle, end, successor
+-- include: clock, digits, stamp, split, record, hash, absent, settle, end, successor
 
 local old, new, more = ARGV[2], ARGV[3], #ARGV > 5
 local us = now_us()

@@ -2,7 +2,7 @@
 -- KEYS  the owner's hash
 -- ARGV  echo
 -- Gives {echo}.
--- include: clock, digits, record, hash, settle
+-- include: clock, digits, split, record, hash, settle
 
 sweep(now_ms(), 0)
 return {ARGV[1]}

@@ -2,7 +2,7 @@
 -- KEYS  the owner's hash
 -- ARGV  echo, field, max_age in ms ("0": none)
 -- Gives {echo, record, its end in ms (0: never)}, {echo, -2}: not a record, or as absent says: not found.
--- include: clock, digits, record, hash, settle, end
+-- include: clock, digits, split, record, hash, settle, end
 
 local now = now_ms()
 local field = ARGV[2]

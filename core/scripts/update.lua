@@ -10,30 +10,42 @@
 -- says: not found.
 --
 -- So ARGV is of odd length only where more is wanted.
--- include: clock, digits, record, hash, json_text, merge
+-- include: split, json_text, merge
 
 local field, more = ARGV[2], #ARGV % 2 == 1
-local is_use = more and ARGV[6] ~= '0'
-local now = (is_use or ARGV[3] ~= '0' or #field > 22) and now_ms() or nil
+-- Most changes are no use and ask for no end. A record whose end is the server's keeps it then: two commands, and what
+-- the others need is not made. On a server without HSETEX it is one of the others.
+if ARGV[3] == '0' and ARGV[1]:byte(5) ~= 48 and not more and #field < 23 then
+  local record = redis.call('HGET', KEYS[1], field)
+  local mark = record and record:byte(14)
+  local at = mark and mark ~= 101 and mark ~= 112 and mark ~= 114 and select(2, split(record)) -- e, p, r
+  if at then
+    local data = merge(record:sub(at), 5)
+    if #data > tonumber(ARGV[4]) then return {ARGV[1], -1} end
+    record = record:sub(1, at - 1) .. data
+    if redis.pcall('HSETEX', KEYS[1], 'FXX', 'KEEPTTL', 'FIELDS', 1, field, record) == 1 then
+      return {ARGV[1]:sub(1, 4) .. 1, record, -1, field}
+    end
+  end
+end
+
+-- include: clock, digits, record, hash, end
+local now = now_ms()
 if #field > 22 then
   -- include: family
   field = field_of(field, now)
 end
-local record, ends = find(field, is_use and now)
+local record, ends = find(field, now)
 if not record then
   -- include: absent
-  return absent(field, ends, now or now_ms())
+  return absent(field, ends, now)
 end
 local _, at = split(record)
 if not at then return {ARGV[1], -2} end
-local limit = 0
-if ARGV[3] ~= '0' then
-  -- include: end
-  limit = limit_of(record, ARGV[3])
-  if now >= limit then return {ARGV[1], 0} end
-end
+local limit = limit_of(record, ARGV[3])
+if limit > 0 and now >= limit then return {ARGV[1], 0} end
 
-local data, first = record:sub(at), 5
+local data, first, shown = record:sub(at), 5, nil
 if more then
   -- include: json_member, same
   first = 8 + 2 * ARGV[7]
@@ -41,22 +53,24 @@ if more then
     local from, to = find_member(data, ARGV[i])
     if not is_same(from and data:sub(from, to) or '', ARGV[i + 1]) then return {ARGV[1], -3, (i - 6) / 2} end
   end
+  if ARGV[6] ~= '0' then -- it is a use
+    -- include: until, idle
+    local use = ARGV[6] == '-1' and idle_of(record) or tonumber(ARGV[6])
+    if ends > 0 and use > 0 then
+      ends = math.max(ends, earlier(now + use, earlier(limit, until_of(record))))
+      record = with_seen(record, now)
+      _, at = split(record)
+    end
+    shown = earlier(ends, limit)
+  end
   if ARGV[5] ~= '' then data = ARGV[5] end
 end
 data = merge(data, first)
 if #data > tonumber(ARGV[4]) then return {ARGV[1], -1} end
-if not is_use then
-  record = record:sub(1, at - 1) .. data
-  return put_again(field, record) and {ARGV[1], record, -1, field} or {ARGV[1], 0}
-end
--- include: end, until, idle, settle
-local use = ARGV[6] == '-1' and idle_of(record) or tonumber(ARGV[6])
-if ends > 0 and use > 0 then
-  ends = math.max(ends, earlier(now + use, earlier(limit, until_of(record))))
-  record = with_seen(record, now)
-  _, at = split(record)
-end
 record = record:sub(1, at - 1) .. data
 put(field, record, ends)
-settle(now, ends)
-return {ARGV[1], record, earlier(ends, limit), field}
+if shown then
+  -- include: settle
+  settle(now, ends)
+end
+return {ARGV[1], record, shown or -1, field}

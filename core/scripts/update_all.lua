@@ -3,7 +3,7 @@
 -- ARGV  echo, max_age in ms ("0": none), most bytes of data, then the changes, as merge takes them
 -- Gives {echo, how many records were live, how many could not be read, the field of the first of those};
 -- {echo, -1, field}: its data would be too large, and nothing was changed.
--- include: clock, digits, record, hash, end, json_text, merge
+-- include: clock, digits, split, record, hash, end, json_text, merge
 
 -- Is this an object from end to end? Another program may have cut it off anywhere.
 local function is_whole(data)

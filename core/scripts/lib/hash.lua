@@ -24,14 +24,13 @@ end
 
 -- The record in `field` and when it ends, in ms since 1970 (0: never); nil where there is none, or where it
 -- has ended; nil and the text where a rotation left something.
--- Without `now`, a record that is to keep its end: the server is not asked for it, and put_again does not say it.
 local function find(field, now)
   local record = redis.call('HGET', key, field)
   if not record then return nil end
   local ends = stamped_end(record)
-  if ends > 0 and ends <= (now or now_ms()) then return nil end
+  if ends > 0 and ends <= now then return nil end
   if family_left(record) then return nil, record end
-  if now and ends == 0 and not lasts(record) and split(record) then
+  if ends == 0 and not lasts(record) and split(record) then
     -- A user who may not ask this must not change the record either: its end would be lost.
     ends = redis.call('HPEXPIRETIME', key, 'FIELDS', 1, field)[1]
     proven = learn(true)
@@ -62,22 +61,6 @@ local function put(field, record, ends)
   else
     redis.call('HSET', key, field, with_end(record, time_mark(101, ends)))
   end
-end
-
--- Writes a live record that keeps its end. False: it has just ended.
-local function put_again(field, record)
-  if stamped_end(record) > 0 or lasts(record) then
-    redis.call('HSET', key, field, record)
-    return true
-  end
-  local set = redis.pcall('HSETEX', key, 'FXX', 'KEEPTTL', 'FIELDS', 1, field, record)
-  if type(set) == 'number' then
-    if known ~= 1 then learn(true) end
-    return set == 1
-  end
-  local found, ends = find(field, now_ms())
-  if found then put(field, record, ends) end
-  return found and true
 end
 
 -- Moves the end of a record. A server without memory for more lets this by: it is no more, or it comes after

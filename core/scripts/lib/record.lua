@@ -3,18 +3,6 @@
 -- What a rotation leaves behind begins like one:
 --   <9 of created><4 of check>[e<7 of its end>]r<22 of family>…
 
--- Where the names begin, and where the data does; nil where this is no record.
-local function split(record)
-  local names = #record > 14 and record:find('["{]', 14)
-  local data = names
-  while data and record:byte(data) == 34 do
-    data = record:find('"', data + 1, true)
-    data = data and data + 1
-  end
-  if not data or record:byte(data) ~= 123 then return nil end
-  return names, data
-end
-
 -- The end that is written in a record, in ms since 1970; 0: none is.
 local function stamped_end(record)
   return record:byte(14) == 101 and #record > 21 and number_at(record, 15, 21) or 0
