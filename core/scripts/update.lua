@@ -13,17 +13,16 @@
 -- include: split, json_text, merge
 
 local field, more = ARGV[2], #ARGV % 2 == 1
--- Most changes are no use and ask for no end. A record whose end is the server's keeps it then: two commands, and what
--- the others need is not made. On a server without HSETEX it is one of the others.
-if ARGV[3] == '0' and ARGV[1]:byte(5) ~= 48 and not more and #field < 23 then
+-- Most changes are no use and ask for no end, and the record does not say one: it keeps what the server has. That takes
+-- two commands, and what the others need is not made. Where there is no HSETEX, it is one of the others.
+if ARGV[3] == '0' and ARGV[1]:byte(5) ~= 48 and not more then
   local record = redis.call('HGET', KEYS[1], field)
-  local mark = record and record:byte(14)
-  local at = mark and mark ~= 101 and mark ~= 112 and mark ~= 114 and select(2, split(record)) -- e, p, r
+  local at = record and record:byte(14) ~= 101 and select(2, split(record)) -- e
   if at then
     local data = merge(record:sub(at), 5)
     if #data > tonumber(ARGV[4]) then return {ARGV[1], -1} end
     record = record:sub(1, at - 1) .. data
-    if redis.pcall('HSETEX', KEYS[1], 'FXX', 'KEEPTTL', 'FIELDS', 1, field, record) == 1 then
+    if redis.pcall('HSETEX', KEYS[1], 'KEEPTTL', 'FIELDS', 1, field, record) == 1 then
       return {ARGV[1]:sub(1, 4) .. 1, record, -1, field}
     end
   end

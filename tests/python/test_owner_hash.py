@@ -180,6 +180,19 @@ def test_a_hash_from_before_an_upgrade_is_turned_over(tokens: RedisTokens, serve
     assert 0 < stored.left(server, old) <= 60000
 
 
+def test_what_ended_before_an_upgrade_is_not_updated(tokens: RedisTokens, server: Server) -> None:
+    if not ends_fields(server):
+        pytest.skip("this server cannot end fields")
+    token = tokens.create(**BOB, duration=1)
+    tokens.create(**BOB, duration=60)
+    make_old(server, token)
+    server("PERSIST", stored.hashes(server)[0])
+    assert tokens.update(**APP, token=token.token, data={"a": 1})
+    assert stored.end_of(server, token) == round((token.expires_at or 0) * 1000)
+    time.sleep(1.1)
+    assert tokens.update(**APP, token=token.token, data={"a": 2}) is None
+
+
 # Each lets a token live longer than its owner's hash was to.
 WRITES: dict[str, Callable[[RedisTokens, Token], Any]] = {
     "create by script": lambda tokens, token: tokens.create(**APP, owner=token.owner, custom_token="c", duration=600),
