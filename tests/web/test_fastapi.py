@@ -1,5 +1,6 @@
 """tokenstore.ext.fastapi beside the contract: dependencies, API tokens, routes, OpenAPI."""
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Optional
@@ -61,6 +62,25 @@ def client_of(app: FastAPI) -> TestClient:
 @pytest.fixture
 def client(app: FastAPI) -> TestClient:
     return client_of(app)
+
+
+def test_dependencies_run_in_the_loops_thread() -> None:
+    """FastAPI gives those that are plain functions to a pool of threads, which costs more than to ask Redis."""
+    app = FastAPI()
+    app.add_middleware(SessionMiddleware, Sessions("embedded:"))
+
+    @app.get("/login")
+    async def login(session: SessionDep) -> list[str]:
+        session.login("bob")
+        return [thread.name for thread in threading.enumerate()]
+
+    @app.get("/me", dependencies=[Depends(require_session())])
+    async def me() -> list[str]:
+        return [thread.name for thread in threading.enumerate()]
+
+    client = client_of(app)
+    for path in ("/login", "/me"):
+        assert not [name for name in client.get(path).json() if "worker" in name]
 
 
 @pytest.fixture

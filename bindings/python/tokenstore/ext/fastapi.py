@@ -53,14 +53,18 @@ def _unavailable(error: Exception) -> HTTPException:
 # ---- sessions ----------------------------------------------------------------------------------------
 
 
-def get_session(connection: HTTPConnection) -> WebSession:
-    """The session of the request, as :data:`SessionDep` gives it."""
+def _session_of(connection: HTTPConnection) -> WebSession:
     session = connection.scope.get("session")
     if not isinstance(session, WebSession):
         raise ConfigurationError(
             "there is no session: add tokenstore.ext.asgi.SessionMiddleware to the app"
         )
     return session
+
+
+async def get_session(connection: HTTPConnection) -> WebSession:
+    """The session of the request, as :data:`SessionDep` gives it."""
+    return _session_of(connection)  # async: FastAPI calls a plain function in another thread
 
 
 SessionDep = Annotated[WebSession, Depends(get_session)]
@@ -76,7 +80,7 @@ class _RequiredSession(SecurityBase):
         self._issued_within = issued_within
 
     async def __call__(self, connection: HTTPConnection) -> WebSession:
-        session = get_session(connection)
+        session = _session_of(connection)
         if session.principal is None:
             raise HTTPException(401, "Log in first", {"WWW-Authenticate": "Session"})
         limit, created_at = self._issued_within, session.created_at
