@@ -87,9 +87,9 @@ static uint64_t hash_of(const tks_reply *message) {
     return hash;
 }
 
-/* Has another node told the same? Both tell of a key that moved and was then deleted; and of all, while one has been demoted
- * and that is not known of all its slots. (The same key, deleted twice within REPEAT_MS, before and after its slot moved, is told
- * once: sessions' keys are random.) */
+/* Has another node told the same? Two tell of a key that moved and was then deleted; and of all, while one has been demoted
+ * and that is not known of all its slots; three, where both come together. (The same key, deleted by two nodes within
+ * REPEAT_MS, before and after its slot moved, is told once: sessions' keys are random.) */
 static bool was_told(tksp_subscription *sub) {
     uint64_t hash = hash_of(sub->message);
     int64_t now = tksp_clock();
@@ -103,7 +103,6 @@ static bool was_told(tksp_subscription *sub) {
     for (size_t i = 0; i < TKSP_TOLD_WAYS; i++) {
         if (set[i].hash == hash && set[i].node != sub->from->member.node &&
             now - set[i].at < REPEAT_MS * TKSP_MS) {
-            set[i].hash = 0;
             return true;
         }
         if (set[i].at < oldest->at) {

@@ -253,6 +253,20 @@ def test_an_orderly_failover(cluster: Cluster) -> None:
         cluster.wait_agreed()
 
 
+def test_what_three_nodes_tell_is_told_once(cluster: Cluster) -> None:
+    """As of a slot that has just moved to a primary that is just being replaced."""
+    nodes = cluster.primaries[:3]
+    slot = cluster.slots_of(nodes[0])[0]
+    id = next(f"{{t{i}}}" for i in range(1 << 20) if slot_of(f"t{i}") == slot)
+    with listening(cluster.url) as listeners:
+        for number, source in enumerate(nodes):
+            told = [end(source, id), end(source, id_at(cluster, source, f"after-{number}"))]
+            told = told[1:] if number > 0 else told
+            for listener in listeners:
+                assert ends_of(hear(listener, *(id for _, id in told))) == Counter(told)
+            cluster.move_slots([slot], source, nodes[(number + 1) % 3])
+
+
 def test_each_end_is_told_once_or_lies_in_a_gap(cluster: Cluster) -> None:
     """While slots move and a replica takes over; and sessions that live are not told of."""
     living = [f"living-{n}" for n in range(300)]
