@@ -13,8 +13,8 @@
 -- include: split, json_text, merge
 
 local field, more = ARGV[2], #ARGV % 2 == 1
--- Most changes are no use and ask for no end, and the record does not say one: it keeps what the server has. That takes
--- two commands, and what the others need is not made. Where there is no HSETEX, it is one of the others.
+-- Most changes are no use, and the record says nothing of its end: it keeps what the server has. That takes two
+-- commands, and what the others need is not made. Where there is no HSETEX, it is one of the others.
 if ARGV[3] == '0' and ARGV[1]:byte(5) ~= 48 and not more then
   local record = redis.call('HGET', KEYS[1], field)
   local at = record and record:byte(14) ~= 101 and select(2, split(record)) -- e

@@ -223,7 +223,7 @@ class Policy:
                 data=changed,
                 unset=unset,
                 keep_null=True,
-                refresh=True if is_due else None,  # half of what the script costs the server
+                refresh=True if is_due else None,  # a use costs the server twice as much
             )
         elif is_due:
             is_live = yield from self._present("get", session._token, refresh=True)

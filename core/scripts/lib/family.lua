@@ -1,5 +1,5 @@
--- The field that a name stands for which is longer than a field: of "=" and an id, that of the live record with
--- this id, or of the one that a token with this id has become by rotations.
+-- The field of "=" and an id: that of the live record with this id, or of the one that a token with this id has
+-- become by rotations.
 local function field_of(name, now)
   local id = name:sub(2)
   if find(id, now) then return id end

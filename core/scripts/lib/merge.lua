@@ -4,7 +4,7 @@
 -- Fields are cut out and put together as texts. They are never decoded: Redis' cjson would turn [] into
 -- {} and round integers. The text has one spelling, without white space, so equal names are equal texts.
 local function merge(data, first)
-  -- What no change names stays in one piece, from `from` on. Where there is nothing more to change, the rest is not
+  -- What no change names stays in one piece, from `from` on. Where nothing more is to change, the rest is not
   -- taken apart: a field that is named nowhere in the text is new.
   local changes, open, at, from, pieces = {}, 0, 2, 2, {}
   for i = first, #ARGV, 2 do
