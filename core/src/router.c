@@ -325,11 +325,13 @@ static int64_t jitter(int64_t ms) {
     return ms * 2 / 3 + (int64_t)tks_random_below((uint32_t)(ms * 2 / 3) + 1);
 }
 
-bool tksp_router_is_renewal(tks_router *router) {
+uint32_t tksp_router_patience_ms(tks_router *router, int node) {
+    enum { PATIENCE_MS = 1000, RENEWAL_MS = 250, SILENT_MS = 50 };
     take_lock(router);
-    bool renewal = router->renewal;
+    bool silent = router->service != NULL && tksp_router_was_silent(router, node);
+    uint32_t ms = !router->renewal ? PATIENCE_MS : silent ? SILENT_MS : RENEWAL_MS;
     drop_lock(router);
-    return renewal;
+    return ms;
 }
 
 void tksp_router_heard(tks_router *router, int node, bool answered) {

@@ -82,8 +82,9 @@ size_t tksp_router_begin(tks_router *router, int64_t now_ms, int out[TKS_REFRESH
  * is not. On failure `err` says why. */
 bool tksp_router_adopt(tks_router *router, int node, const tks_reply *reply, tks_error *err);
 
-/* Has the one that runs no reason but the time? It should keep nobody waiting. */
-bool tksp_router_is_renewal(tks_router *router);
+/* How long the refresh that runs waits for this node. An operation may wait for a refresh: one that has no reason but the time
+ * should keep nobody waiting, nor more than once for a Sentinel that is dead. */
+uint32_t tksp_router_patience_ms(tks_router *router, int node);
 
 /* A node was asked, and did answer, or did not. */
 void tksp_router_heard(tks_router *router, int node, bool answered);

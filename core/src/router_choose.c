@@ -11,7 +11,7 @@ static size_t add(int *out, size_t count, int node) {
     return count;
 }
 
-static bool is_silent(const tks_router *router, int sentinel) {
+bool tksp_router_was_silent(const tks_router *router, int sentinel) {
     return sentinel < 32 && (router->silent >> sentinel & 1) != 0;
 }
 
@@ -23,7 +23,7 @@ static size_t choose_sentinels(const tks_router *router, int out[TKS_REFRESH_NOD
         if (silent && router->renewal && router->spared > 0 && count > 0) break;
         for (int i = 0; i < router->seeds && count < TKS_REFRESH_NODES; i++) {
             int sentinel = (from + i) % router->seeds;
-            if (is_silent(router, sentinel) == (bool)silent) out[count++] = sentinel;
+            if (tksp_router_was_silent(router, sentinel) == (bool)silent) out[count++] = sentinel;
         }
     }
     return count;

@@ -44,6 +44,9 @@ struct tks_router {
     tks_error why;
 };
 
+/* Did this Sentinel not answer when it was asked last? The lock is held. */
+bool tksp_router_was_silent(const tks_router *router, int sentinel);
+
 /* The nodes to ask in a refresh, in this order; how many. The lock is held. */
 size_t tksp_router_choose(const tks_router *router, int out[TKS_REFRESH_NODES]);
 

@@ -195,14 +195,19 @@ TEST(sentinel_is_asked_again_in_time) {
     tks_router_free(router);
 }
 
+static int mute = -1; /* the one that was silent when it was asked last */
+
 /* How many are asked; the last one is lost if `silent`. */
 static int ask_all(tks_router *router, uint32_t patience_ms, bool silent, int *last) {
     tks_op *op = begin(router);
     int asked = 0;
     for (tks_need need = TKS_NEED_SEND; need == TKS_NEED_SEND && asked < 4; asked++) {
-        CHECK_INT(tks_op_get_batch(op)->patience_ms, patience_ms);
+        bool was_silent = patience_ms == 250 && tks_op_get_batch(op)->node == mute;
+        CHECK_INT(tks_op_get_batch(op)->patience_ms, was_silent ? 50 : patience_ms);
         *last = tks_op_get_batch(op)->node;
         need = answer(op, silent && asked == 2 ? "" : "p", "1");
+        if (*last == mute) mute = -1;
+        if (silent && asked == 2) mute = *last;
     }
     tks_op_free(op);
     return asked;

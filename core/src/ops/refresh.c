@@ -1,8 +1,6 @@
 /* refresh.c - see refresh.h. */
 #include "refresh.h"
 
-enum { PATIENCE_MS = 1000, RENEWAL_PATIENCE_MS = 250 }; /* for one node */
-
 static const tksp_asker *asker_of(const tksp_refresh *self) {
     return tksp_router_is_cluster(self->router) ? &tksp_ask_cluster : &tksp_ask_sentinel;
 }
@@ -10,6 +8,7 @@ static const tksp_asker *asker_of(const tksp_refresh *self) {
 static tks_status ask(tksp_refresh *self) {
     tks_op *op = &self->base;
     tksp_op_clear_commands(op);
+    op->batch.patience_ms = tksp_router_patience_ms(self->router, self->nodes[self->at]);
     tks_status status = asker_of(self)->ask(self);
     for (size_t i = 0; i < op->count; i++) {
         op->commands[i].node = self->nodes[self->at];
@@ -84,8 +83,6 @@ tks_op *tksp_refresh_new(tks_router *router, const int *nodes, size_t count) {
     memcpy(self->nodes, nodes, count * sizeof *nodes);
     self->count = count;
     self->primary = -1;
-    self->base.batch.patience_ms =
-        tksp_router_is_renewal(router) ? RENEWAL_PATIENCE_MS : PATIENCE_MS;
     if (ask(self) == TKS_OK) return &self->base;
     tks_op_free(&self->base);
     return NULL;
