@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from servers import BINARY, ReplyError, Server, Tls
@@ -166,12 +166,15 @@ class Sentinels:
         all: what the old primary acknowledges meanwhile may be lost."""
         before = self.primary
         end = time.monotonic() + seconds
+        again = 0.0
         while self.primary is before:
-            try:
-                self.sentinels[0]("SENTINEL", "FAILOVER", SERVICE)
-            except ReplyError as error:  # in progress; or it has not heard of a good replica yet
-                if time.monotonic() > end:
-                    raise TimeoutError(f"no failover within {seconds} s: {error}") from error
+            now = time.monotonic()
+            if now > end:
+                raise TimeoutError(f"no failover within {seconds} s")
+            if now > again:
+                with suppress(ReplyError):  # one is in progress; or it has not heard of a good replica yet
+                    self.sentinels[0]("SENTINEL", "FAILOVER", SERVICE)
+                    again = now + 10  # it may have ended it long before the others hear of it, and would make another
             time.sleep(0.05)
 
 
