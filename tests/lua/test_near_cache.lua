@@ -249,12 +249,12 @@ test("what is kept is freed", function()
   local kept = setmetatable({}, { __mode = "k" })
   local function fill()
     local tokens, token = store_with_token()
-    local find_near = require("tokenstore.core").find_near.RedisTokens
+    local find = require "tokenstore.near_view"
     for _ = 1, 20 do
       assert(tokens:update { app = "web", type = "login", token = token, data = { n = 1 } })
       eventually(function()
         assert(tokens:get { app = "web", type = "login", token = token })
-        local view = find_near(tokens._store, "web", "login", token)
+        local view = find(tokens._store, "web", "login", token)
         kept[view or {}] = view ~= nil
         return view
       end)

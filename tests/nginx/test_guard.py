@@ -53,6 +53,20 @@ SERVER = """
     access_by_lua_block {{ guard.session(options) }}
     proxy_pass http://127.0.0.1:{port};
   }}
+  location /sets-authorization {{
+    access_by_lua_block {{
+      guard.session {{ store = sessions, app = "web", cookie = "sid", headers = {{ Authorization = "data.password" }} }}
+    }}
+    proxy_pass http://127.0.0.1:{port};
+  }}
+  location /timer {{
+    content_by_lua_block {{
+      local said
+      ngx.timer.at(0, function() said = select(2, pcall(guard.session, options)) end)
+      while not said do ngx.sleep(0.01) end
+      ngx.print(said)
+    }}
+  }}
   location /headers {{
     access_by_lua_block {{
       guard.session {{
@@ -279,6 +293,28 @@ def test_each_spelling_alone(nginx: Nginx, sessions: tokenstore.Sessions, name: 
     got = seen(nginx.get("/headers", {**bearer(token), name: "forged", "X-Other": "stays"}))
     assert "forged" not in got.values()
     assert got["x-other"] == "stays"
+
+
+def test_a_header_after_many_others(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    token = sessions.create("web", "bob", {}, duration=100)
+    many = {f"X-Number-{i}": str(i) for i in range(300)}
+    forged = dict.fromkeys(("X_Owner-Id", "X-Owner_Id"), "forged")
+    got = seen(nginx.get("/bearer", {**many, **forged, **bearer(token)}))
+    assert got["x-owner-id"] == "bob"
+    assert got["x-number-299"] == "299"
+    assert "forged" not in got.values()
+
+
+def test_a_header_of_the_guard_carries_no_token(nginx: Nginx, sessions: tokenstore.Sessions) -> None:
+    cookie = sessions.create("web", "bob", {"password": "Basic YTpi"}, duration=100)
+    header = sessions.create("web", "eve", {"password": "Basic ZTpl"}, duration=100)
+    got = seen(nginx.get("/sets-authorization", {**bearer(header), "Cookie": f"sid={cookie}"}))
+    assert got["authorization"] == "Basic YTpi"
+    assert nginx.get("/sets-authorization", bearer(header)).status == 401
+
+
+def test_a_timer_has_no_request(nginx: Nginx) -> None:
+    assert "no request is handled here" in nginx.get("/timer").text
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ from nginx_server import Nginx, running
 from servers import Server
 from servers import running as running_redis
 from test_near_cache import wait_until
-from tokenstore import RedisTokens, Sessions
+from tokenstore import RedisJWT, RedisTokens, Sessions
 
+SECRET = "k" * 32
 HTTP = """
   init_by_lua_block {{
     local tokenstore = require "tokenstore"
@@ -31,6 +32,10 @@ HTTP = """
       headers = {{ ["X-Role"] = function(session) return session.token and session.data.role end }},
     }}
     of_tokens = {{ store = tokens, app = "web", type = "key", headers_only = true }}
+    sliding = {{ store = sessions, app = "web", refresh = 5000 }}
+    jwts = {{ store = assert(tokenstore.RedisJWT(client, {{ secret = "{secret}" }})) }}
+    other = assert(tokenstore.Sessions {{ redis = "{url}", near_cache = 100 }})
+    of_other = {{ store = other, app = "web" }}
   }}
 """
 SERVER = """
@@ -61,6 +66,19 @@ SERVER = """
     access_by_lua_block { ngx.ctx.got = guard.token(of_tokens) }
     content_by_lua_block { ngx.print(ngx.var.http_x_owner_id, " ", tostring(ngx.ctx.got)) }
   }
+  location /sliding {
+    access_by_lua_block { guard.session(sliding) }
+    content_by_lua_block { ngx.print(ngx.var.http_x_owner_id) }
+  }
+  location /jwt {
+    access_by_lua_block { guard.jwt(jwts) }
+    content_by_lua_block { ngx.print(ngx.var.http_x_owner_id) }
+  }
+  location /other {
+    access_by_lua_block { guard.session(of_other) }
+    content_by_lua_block { ngx.print(other.client:near_cache_stats().hits) }
+  }
+  location /close { content_by_lua_block { other:close() } }
   location /hits { content_by_lua_block { ngx.print(client:near_cache_stats().hits) } }
 """
 
@@ -73,7 +91,7 @@ def redis() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def nginx(redis: Server) -> Iterator[Nginx]:
-    with running(SERVER, http=HTTP.format(url=redis.url)) as nginx:
+    with running(SERVER, http=HTTP.format(url=redis.url, secret=SECRET)) as nginx:
         yield nginx
 
 
@@ -153,3 +171,29 @@ def test_tokens(nginx: Nginx, redis: Server) -> None:
         assert ask(nginx, "/headers", token) == "401"
         tokens.delete("web", "key", token)
         wait_until(lambda: ask(nginx, "/token", token) == "401", 2)
+
+
+def test_one_that_is_to_slide_is_asked_for(nginx: Nginx, sessions: Sessions) -> None:
+    token = sessions.create("web", "ann", {"role": "admin"}, 100)
+    keep(nginx, "/whole", token)
+    assert ask(nginx, "/sliding", token) == "ann"
+    found = sessions.get("web", token, expiry=True)
+    assert found is not None
+    assert found.expires_at - found.created_at > 4000
+
+
+def test_jwts(nginx: Nginx, redis: Server) -> None:
+    with RedisJWT(redis.url, secret=SECRET) as jwts:
+        token = jwts.sign("ann", ttl=100)
+        for _ in range(3):
+            assert ask(nginx, "/jwt", token) == "ann"
+        jwts.call().destroy(str(jwts.verify(token)["rjwt"]))
+        wait_until(lambda: ask(nginx, "/jwt", token) == "401", 2)
+
+
+def test_a_closed_client_answers_nothing(nginx: Nginx, sessions: Sessions) -> None:
+    nginx.explained.append("tokenstore.guard: the client is closed")
+    token = sessions.create("web", "ann", {}, 100)
+    wait_until(lambda: int(ask(nginx, "/other", token)) > 3)
+    assert nginx.get("/close").status == 200
+    assert ask(nginx, "/other", token) == "503"

@@ -5,6 +5,7 @@
 #include "lua_audit.h"
 #include "lua_clock.h"
 #include "lua_convert.h"
+#include "lua_headers.h"
 #include "lua_jwt.h"
 #include "lua_meter.h"
 #include "lua_near.h"
@@ -89,6 +90,7 @@ int luaopen_tokenstore_core(lua_State *L) {
     tksp_lua_open_audit(L);
     tksp_lua_open_meter(L);
     tksp_lua_open_probe(L);
+    tksp_lua_open_headers(L);
     tksp_lua_open_run(L);
     tksp_lua_open_clock(L);
     tksp_lua_push_one(L, TKSP_UP_NULL);

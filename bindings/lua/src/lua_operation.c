@@ -12,7 +12,6 @@
 #include "lua_convert.h"
 #include "lua_jwt.h"
 #include "lua_store.h"
-#include "lua_view.h"
 #include "tokenstore/jwt_sessions.h"
 
 /* Stack of each function: 1 the handle, 2 the table, then its parameters from 3 on. */
@@ -312,47 +311,11 @@ static int call(lua_State *L) {
     tks_status status = read_values(L, row, max_size, box, args, &err);
     if (status == TKS_OK) {
         set_texts(row, args, &box->scratch, &at);
-        box->asks = store->viewer != NULL && type->ask != NULL &&
-                    type->ask(store->core, row, args, &box->question);
+        box->asks =
+            store->viewer != NULL && type->ask(store->core, row, args, &box->question);
         status = tks_operation_make(row, store->core, args, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);
-}
-
-/* find_near(store, app, [type,] token): the table that was left for such a get, which is nobody's to change; nil: there is none, or
- * these are no strings. */
-static int find_near(lua_State *L) {
-    enum { FIRST_TEXT = 2 };
-    const tksp_lua_store *store = tksp_lua_check(L, SELF, TKSP_UP_STORE);
-    const tksp_lua_viewer *viewer = store->viewer;
-    const tks_operation *row = lua_touserdata(L, lua_upvalueindex(UP_ROW));
-    tks_arg args[TKS_PARAM_MAX] = {{{{NULL, 0}}}};
-    tks_near_question question;
-    int at = FIRST_TEXT;
-    for (size_t i = 0; i < row->param_count && lua_type(L, at) == LUA_TSTRING; i++) {
-        bool fixed = row->params[i].type == TKS_PARAM_FIXED;
-        args[i].text = fixed ? fallback_of(&row->params[i]) : tksp_lua_to_bytes(L, at++);
-    }
-    if (viewer == NULL || at <= lua_gettop(L) ||
-        !store->type->ask(store->core, row, args, &question)) {
-        return 0;
-    }
-    const void *view = viewer->find(viewer, &question);
-    if (view == NULL) {
-        return 0;
-    }
-    tksp_lua_push_view(L, view);
-    return 1;
-}
-
-/* Adds a function about `row` to the table on top. */
-static void open_row(lua_State *L, const tks_store_type *type, const tks_operation *row,
-                     const char *name, lua_CFunction function) {
-    tksp_lua_push_shared(L);
-    lua_pushlightuserdata(L, (void *)type);
-    lua_pushlightuserdata(L, (void *)row);
-    lua_pushcclosure(L, function, UP_COUNT);
-    lua_setfield(L, -2, name);
 }
 
 /* Adds the functions of a store to the table on top, as a table. */
@@ -360,18 +323,13 @@ static void open_type(lua_State *L, const tks_store_type *type) {
     lua_newtable(L);
     for (size_t i = 0; i < type->operation_count; i++) {
         const tks_operation *row = &type->operations[i];
-        open_row(L, type, row, row->name, call);
+        tksp_lua_push_shared(L);
+        lua_pushlightuserdata(L, (void *)type);
+        lua_pushlightuserdata(L, (void *)row);
+        lua_pushcclosure(L, call, UP_COUNT);
+        lua_setfield(L, -2, row->name);
     }
     lua_setfield(L, -2, type->name);
-}
-
-/* Adds find_near of a store to the table on top. */
-static void open_find_near(lua_State *L, const tks_store_type *type) {
-    const tks_operation *row = type->operations;
-    while (strcmp(row->name, "get") != 0) {
-        row++;
-    }
-    open_row(L, type, row, type->name, find_near);
 }
 
 void tksp_lua_open_operations(lua_State *L) {
@@ -381,8 +339,4 @@ void tksp_lua_open_operations(lua_State *L) {
     open_type(L, &tks_tokenstore_type);
     open_type(L, &tks_redis_jwt_type);
     lua_setfield(L, -2, "operations");
-    lua_newtable(L);
-    open_find_near(L, &tks_redis_tokens_type);
-    open_find_near(L, &tks_sessions_type);
-    lua_setfield(L, -2, "find_near");
 }

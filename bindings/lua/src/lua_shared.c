@@ -6,7 +6,7 @@
 
 /* The registry key of the list of TKSP_UP_* values. Increment the number with any change of a struct in
  * lua_shared.h. */
-#define SHARED_KEY "tokenstore.shared/10"
+#define SHARED_KEY "tokenstore.shared/11"
 
 static int op_gc(lua_State *L) {
     tksp_lua_op_clear(tksp_lua_check(L, 1, TKSP_UP_OP));
@@ -165,6 +165,8 @@ static void make_list(lua_State *L) {
     add_metatable(L, TKSP_UP_FLIGHT, "tokenstore.flight", false);
     add_metatable(L, TKSP_UP_REMOTE_KEYS, "tokenstore.remote_keys", false);
     add_metatable(L, TKSP_UP_NEAR_LINK, "tokenstore.near_link", false);
+    lua_newtable(L);
+    tksp_lua_set_item(L, list, TKSP_UP_VIEWS);
     set_tostring(L, TKSP_UP_NULL, null_tostring);
     set_tostring(L, TKSP_UP_UNSET, unset_tostring);
     set_method(L, TKSP_UP_BIG, "__tostring", big_tostring);

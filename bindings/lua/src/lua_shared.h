@@ -38,7 +38,8 @@ enum {
     TKSP_UP_FLIGHT,      /* metatable of the blocking module's runs with a credentials function */
     TKSP_UP_REMOTE_KEYS, /* metatable of the userdata of KeySet.from_url, created by tokenstore.oauth */
     TKSP_UP_NEAR_LINK, /* metatable of lua_near.c's links */
-    TKSP_UP_COUNT = TKSP_UP_NEAR_LINK
+    TKSP_UP_VIEWS,     /* the views by their numbers: lua_view.h */
+    TKSP_UP_COUNT = TKSP_UP_VIEWS
 };
 
 /* The form of an operation's result in Lua. */

@@ -38,10 +38,6 @@ static void push_copy(lua_State *L, int from) {
     }
 }
 
-void tksp_lua_push_view(lua_State *L, const void *view) {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, (int)(intptr_t)view);
-}
-
 void tksp_lua_leave_view(lua_State *L, const tksp_lua_op *box) {
     if (!box->asks || !tks_op_is_viewable(box->op)) {
         return;
@@ -49,7 +45,7 @@ void tksp_lua_leave_view(lua_State *L, const tksp_lua_op *box) {
     push_copy(L, lua_gettop(L));
     lua_pushnil(L);
     lua_setfield(L, -2, "token");
-    const void *view = (void *)(intptr_t)luaL_ref(L, LUA_REGISTRYINDEX);
+    const void *view = (void *)(intptr_t)luaL_ref(L, lua_upvalueindex(TKSP_UP_VIEWS));
     if (!tks_op_leave_view(box->op, &box->question, (void *)view)) {
         tksp_lua_free_view(L, view);
     }
@@ -59,5 +55,5 @@ void tksp_lua_leave_view(lua_State *L, const tksp_lua_op *box) {
 }
 
 void tksp_lua_free_view(lua_State *L, const void *view) {
-    luaL_unref(L, LUA_REGISTRYINDEX, (int)(intptr_t)view);
+    luaL_unref(L, lua_upvalueindex(TKSP_UP_VIEWS), (int)(intptr_t)view);
 }

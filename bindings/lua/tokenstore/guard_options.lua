@@ -24,8 +24,8 @@ local KINDS = {
 }
 
 -- The differences between the stores: their class, the options they require, those they do not have, the
--- name of the owner, the longest token, what finds a session in memory and what copies it, and of those whose
--- sessions the guard can create, their operations.
+-- name of the owner, the longest token, what copies a session in memory, and of those whose sessions the
+-- guard can create, their operations.
 local kinds = {}
 
 kinds.session = {
@@ -34,7 +34,6 @@ kinds.session = {
   lacks = { type = true },
   owner = "owner_id",
   token_max = 1024,
-  view = near.session_view,
   copy = near.copy_session,
   operations = core.operations.Sessions,
   delete = "kill",
@@ -45,7 +44,6 @@ kinds.token = {
   lacks = {},
   owner = "owner",
   token_max = 1024,
-  view = near.token_view,
   copy = near.copy_token,
   operations = core.operations.RedisTokens,
   delete = "delete",
@@ -59,17 +57,6 @@ kinds.jwt = {
   },
   owner = "id",
   token_max = 65536, -- more than nginx takes in a header; the store has its own max_size
-}
-
--- Headers with their own nginx variables. These match the exact name only, and cache what was read once: a
--- log or a proxy_set_header would still use what the client sent.
-local OWN_VARIABLES = {
-  cookie = true,
-  host = true,
-  referer = true,
-  user_agent = true,
-  via = true,
-  x_forwarded_for = true,
 }
 
 local options = { kinds = kinds }
@@ -155,20 +142,20 @@ function options.fold(name)
   return (name:lower():gsub("-", "_"))
 end
 
--- Names that a client could forge, and the variable that shows whether it did: $http_x_owner_id exists for
--- X-Owner-Id, X_Owner-Id and similar.
-local function names_to_drop(headers)
-  local names, variables, always = {}, {}, false
+-- The names of these headers as a client could forge them.
+local function fold_names(headers)
+  local names = {}
   for name in next, headers do
-    local folded = options.fold(name)
-    names[folded] = true
-    if OWN_VARIABLES[folded] then
-      always = true
-    else
-      variables[#variables + 1] = "http_" .. folded
-    end
+    names[#names + 1] = options.fold(name)
   end
-  return names, variables, always
+  return names
+end
+
+-- May a session in memory do for these options? Functions may do as they like with what they get, and some
+-- options need an operation.
+local function looks_near(given, headers)
+  local plain = not given.refresh and (given.cache or 0) == 0
+  return given.store._near ~= nil and plain and are_fields(headers)
 end
 
 -- Prepares the options for a store of this kind. Errors point `level` functions up, as of error().
@@ -182,10 +169,11 @@ function options.prepare(given, kind, level)
     error(fault, level + 1)
   end
   local headers = given.headers or { ["X-Owner-Id"] = kind.owner }
-  local names, variables, always = names_to_drop(headers)
   ready = {
     kind = kind,
     store = given.store,
+    app = given.app,
+    type = given.type or core.session_type,
     arguments = {
       app = given.app,
       type = given.type,
@@ -195,14 +183,12 @@ function options.prepare(given, kind, level)
     cookie = given.cookie,
     cookie_attributes = given.cookie and set_cookie.attributes(given.cookie, given.cookie_attributes or {}),
     headers = read_headers(headers),
-    names = names,
-    variables = variables,
-    drops_always = always,
+    names = fold_names(headers),
     realm = (given.realm or given.app or "jwt"):gsub('[%c"\\]', " "),
     fail_open = given.fail_open,
     anonymous = given.anonymous,
     headers_only = given.headers_only,
-    view = given.store._near and are_fields(headers) and kind.view or nil,
+    is_near = looks_near(given, headers),
     values = setmetatable({}, { __mode = "k" }), -- of the headers, by the view
     cache = given.cache or 0,
     cache_key = table.concat({ given.app or "", given.type or "", given.anonymous and "a" or "", "" }, "\0"),

@@ -4,9 +4,9 @@
 -- faster than a loop, or than C.
 
 local copy = require "tokenstore.near_copy"
-local find_near = require("tokenstore.core").find_near
+local find = require "tokenstore.near_view"
+local session_type = require("tokenstore.core").session_type
 
-local find_session, find_token = find_near.Sessions, find_near.RedisTokens
 local getmetatable, next, setmetatable, type = getmetatable, next, setmetatable, type
 
 local near = {}
@@ -26,19 +26,10 @@ local function has_two(args, key)
   return key and next(args, key) == nil
 end
 
--- May this be a get from memory? Arguments other than those that find a token need an operation, which checks
--- them.
-local function answers(store, args)
-  return type(args) == "table" and not store.client.closed
-end
-
--- What is kept for get{ app, token } of Sessions: the session without its token, which is nobody's to change;
--- or nil, which says nothing.
-function near.session_view(store, args)
-  if answers(store, args) and has_two(args) then
-    return find_session(store._store, args.app, args.token)
-  end
-  return nil
+-- What is kept of this token: a session or token without its token, which is nobody's to change; or nil,
+-- which says nothing.
+function near.view(store, app, kind, token)
+  return not store.client.closed and find(store._store, app, kind, token) or nil
 end
 
 -- The session of this view, which its caller may change.
@@ -54,17 +45,12 @@ function near.copy_session(view, token)
   }, view)
 end
 
--- get{ app, token } of Sessions: the session, or nil, which says nothing.
+-- get{ app, token } of Sessions: the session, or nil, which says nothing. Arguments other than those that
+-- find a token need an operation, which checks them.
 function near.session(store, args)
-  local view = near.session_view(store, args)
-  return view and near.copy_session(view, args.token)
-end
-
--- The same for get{ app, type, token } of RedisTokens.
-function near.token_view(store, args)
-  local first = answers(store, args) and next(args)
-  if first and has_two(args, first) then
-    return find_token(store._store, args.app, args.type, args.token)
+  if type(args) == "table" and has_two(args) then
+    local view = near.view(store, args.app, session_type, args.token)
+    return view and near.copy_session(view, args.token)
   end
   return nil
 end
@@ -82,9 +68,14 @@ function near.copy_token(view, token)
   }, view)
 end
 
+-- The same for get{ app, type, token } of RedisTokens.
 function near.token(store, args)
-  local view = near.token_view(store, args)
-  return view and near.copy_token(view, args.token)
+  local first = type(args) == "table" and next(args)
+  if first and has_two(args, first) then
+    local view = near.view(store, args.app, args.type, args.token)
+    return view and near.copy_token(view, args.token)
+  end
+  return nil
 end
 
 return near

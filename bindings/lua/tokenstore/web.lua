@@ -7,9 +7,10 @@
 
 local cookie = require "tokenstore.cookie"
 local core = require "tokenstore.core"
-local guard_options = require "tokenstore.guard_options"
 local log = require "tokenstore.nginx_log"
 local lookup = require "tokenstore.guard_lookup"
+local near = require "tokenstore.near"
+local request_headers = require "tokenstore.nginx_headers"
 
 local byte, find, sub = string.byte, string.find, string.sub
 local set_header = ngx.req.set_header
@@ -41,36 +42,28 @@ local function read_bearer(header)
   return header:match("^[ \t]*(.-)[ \t]*$", from)
 end
 
--- nginx computes the variables that its configuration names once for a request: if $http_cookie is one, it
--- stays as it was when `put_cookie` changes the header. That is found out once for all requests of a worker.
-local cookie_variable_stays = false
-
-local function read_cookies()
-  if not cookie_variable_stays then
-    return ngx.var.http_cookie
-  end
-  local header = ngx.req.get_headers(0).cookie
-  return type(header) == "table" and table.concat(header, "; ") or header
+local function read_cookies(count)
+  return request_headers.find(count, "cookie", "; ")
 end
 
 -- The values of the cookie.
 function web.find_in_cookies(options)
-  local header = read_cookies()
+  local header = read_cookies(request_headers.read())
   return header and cookie.read(header, options.cookie, options.kind.token_max) or {}
 end
 
 -- For all that follows in this request, here and at the upstream, the cookie has this value; nil: there is
 -- none.
 function web.put_cookie(options, value)
-  local header = cookie.replace(read_cookies() or "", options.cookie, value)
+  local header = cookie.replace(read_cookies(request_headers.read()) or "", options.cookie, value)
   set_header("Cookie", header ~= "" and header or nil)
-  cookie_variable_stays = cookie_variable_stays or (ngx.var.http_cookie or "") ~= header
 end
 
 -- The token of the request, a list if there are several, and whether they are from the Authorization header,
--- where one may be empty.
-function web.find_tokens(options)
-  local header = ngx.var.http_authorization
+-- where one may be empty. `count`: of request_headers.read, if that was done just now.
+function web.find_tokens(options, count)
+  count = count or request_headers.read()
+  local header = request_headers.find(count, "authorization", ", ")
   if header then
     if is_plain(header) then
       return sub(header, 8), nil, true
@@ -81,7 +74,7 @@ function web.find_tokens(options)
       return token, first and { token, first }, true
     end
   end
-  header = options.cookie and read_cookies()
+  header = options.cookie and read_cookies(count)
   if not header then
     return nil
   end
@@ -209,9 +202,7 @@ end
 
 -- The values of the headers, of a valid session that is in memory, and its view; nil says nothing.
 local function find_values(options, token)
-  local arguments = options.arguments
-  arguments.token = token
-  local view = options.view(options.store, arguments)
+  local view = near.view(options.store, options.app, options.type, token)
   local values = view and options.values[view]
   if view and not values and lookup.admits(options, view) then
     values = read_values(options, view)
@@ -220,45 +211,27 @@ local function find_values(options, token)
   return values, view
 end
 
--- True if the client sent a header that only the guard may set. Checks nginx's variables, which are nearly
--- always unset.
-local function has_forged(options)
-  local variables = options.variables
-  for i = 1, #variables do
-    if ngx.var[variables[i]] ~= nil then
-      return true
-    end
-  end
-  return options.drops_always
-end
-
 -- Removes the headers that only the guard may set, those that it has set itself too.
 function web.drop_headers(options, set)
-  local names = options.names
   set = set or set_header
-  for name in next, ngx.req.get_headers(0, true) do
-    if names[guard_options.fold(name)] then
-      set(name, nil)
-    end
-  end
-end
-
--- The same, unless there are none.
-function web.drop_forged(options, set)
-  if has_forged(options) then
-    web.drop_headers(options, set)
+  for _, name in ipairs(request_headers.sent_names(request_headers.read(), options.names)) do
+    set(name, nil)
   end
 end
 
 -- The session of this request, or true with headers_only, its headers set; or nil and the refusal, or nil if
 -- it may pass without one. `ask_store` is lookup.ask or lookup.verify.
 function web.check(options, ask_store, set)
-  web.drop_forged(options, set)
-  local token, tokens, from_header = web.find_tokens(options)
+  local count = request_headers.read()
+  if request_headers.has_any(count, options.names) then
+    web.drop_headers(options, set)
+    count = request_headers.read()
+  end
+  local token, tokens, from_header = web.find_tokens(options, count)
   local session, message, code
   if token and token ~= "" and #token <= options.kind.token_max then
     local values, view
-    if options.view and not tokens then
+    if options.is_near and not tokens then
       values, view = find_values(options, token)
     end
     if values then

@@ -16,6 +16,7 @@
 #define TOKENSTORE_TOKENS_H
 
 #include "tokenstore/api.h"
+#include "tokenstore/near.h"
 #include "tokenstore/op.h"
 #include "tokenstore/secret.h"
 
@@ -37,6 +38,8 @@ TKS_MUST_USE tks_status tks_duration(double seconds, const char *name, int64_t *
 /** The timeout of a call: seconds to milliseconds, rounded up; more than 0, at most 315360000 s. TKS_ERR_DATA for
  * everything else. */
 TKS_MUST_USE tks_status tks_timeout(double seconds, int64_t *out_ms, tks_error *err);
+
+#define TKS_SESSION_TYPE "session" /**< the type of a Sessions' tokens */
 
 typedef struct tks_tokens tks_tokens;
 
@@ -211,6 +214,10 @@ typedef struct tks_rotation {
 TKS_MUST_USE tks_status tks_tokens_rotate(const tks_tokens *, tks_bytes app, tks_bytes type,
                                           tks_bytes token, const tks_rotation *, tks_op **out,
                                           tks_error *);
+
+/** The question that a get of this token asks the near cache about a view (near.h). False: the texts are too long. */
+bool tks_tokens_ask(const tks_tokens *, tks_bytes app, tks_bytes type, tks_bytes token,
+                    tks_near_question *out) TKS_NONNULL(1, 5);
 
 TKS_END_DECLS
 #endif

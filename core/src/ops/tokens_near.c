@@ -73,8 +73,8 @@ static char *append_text(char *at, tks_bytes text) {
     return at + text.size;
 }
 
-bool tksp_tokens_ask(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
-                     tks_near_question *out) {
+bool tks_tokens_ask(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
+                    tks_near_question *out) {
     char text[ASKED_MAX];
     if (app.size > ASKED_MAX || type.size > ASKED_MAX || token.size > ASKED_MAX ||
         app.size + type.size + token.size + 6 > ASKED_MAX) {

@@ -234,10 +234,6 @@ tks_status tksp_take_near(tksp_tokens_op *op);
 /* Lets a view be left with the record of slot 0, if the presented token leads nowhere else. */
 void tksp_offer_view(tksp_tokens_op *op);
 
-/* What get asks for this token; false: the texts are too long. */
-bool tksp_tokens_ask(const tks_tokens *tokens, tks_bytes app, tks_bytes type, tks_bytes token,
-                     tks_near_question *out);
-
 /* Slot `i` is about to be asked for; `text` was read of it. */
 void tksp_reserve_near(tksp_tokens_op *op, size_t i);
 void tksp_put_near(tksp_tokens_op *op, size_t i, tks_bytes text);

@@ -106,7 +106,7 @@ static bool ask(const void *store, const tks_operation *row, const tks_arg *args
                 tks_near_question *out) {
     if (row->make != make_get) return false;
     bool plain = args[3].number == 0 && args[4].number == 0 && args[5].number == 0;
-    return plain && tksp_tokens_ask(store, OF, args[TOKEN].text, out);
+    return plain && tks_tokens_ask(store, OF, args[TOKEN].text, out);
 }
 
 static tks_status make_rotate(const void *store, const tks_arg *args, tks_op **out,
@@ -166,7 +166,7 @@ static tks_status make_list(const void *store, const tks_arg *args, tks_op **out
 #define IDLE_AND_REQUEST                                                                           \
     TKSP_OPTIONAL("idle", TKS_PARAM_DURATION), TKSP_OPTIONAL("request", TKS_PARAM_OBJECT)
 #define SESSION_TYPE                                                                               \
-    { .type = TKS_PARAM_FIXED, .fallback = "session" }
+    { .type = TKS_PARAM_FIXED, .fallback = TKS_SESSION_TYPE }
 
 /* ---- RedisTokens ------------------------------------------------------------------------------ */
 

@@ -84,7 +84,7 @@ function plugin:access(config)
   if not options then
     return fail(fault)
   elseif config.anonymous and kong.client.get_credential() then
-    return web.drop_forged(options, set_header) -- another plugin has authenticated the request
+    return web.drop_headers(options, set_header) -- another plugin has authenticated the request
   end
   local session, refusal = web.check(options, lookup.ask, set_header)
   if session then
