@@ -45,6 +45,28 @@ test("all values of the name, in their order, once each", function()
   equal(read "sid=old; x=1; sid=good; SID=other; sid=old", { "old", "good" })
 end)
 
+-- Headers of a few characters that matter, and what cookie.read makes of them.
+test("a plain value is the only one, or there is none", function()
+  local signs = { "s", "id", "sid", "sid=", "; sid=", ";", "=", " ", "\t", "%", "41", '"', "\0", "+", "a" }
+  local plain = 0
+  math.randomseed(1)
+  for _ = 1, 20000 do
+    local header = ""
+    for _ = 1, math.random(8) do
+      header = header .. signs[math.random(#signs)]
+    end
+    local value = cookie.read_plain(header, "sid", 4)
+    if value then
+      equal(cookie.read(header, "sid", 4), { value }, header)
+      plain = plain + 1
+    end
+  end
+  assert(plain > 500, plain)
+  for _, header in ipairs { "sid=a.b", "x=1; sid=a.b", "x=1;sid=a.b; y=2", "sid=a.b;" } do
+    equal(cookie.read_plain(header, "sid", 3), "a.b", header)
+  end
+end)
+
 test("no more than 128 texts, and stale cookies in many spellings do not hide a good one", function()
   local many = {}
   for i = 1, 200 do

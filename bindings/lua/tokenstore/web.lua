@@ -78,6 +78,10 @@ function web.find_tokens(options, count)
   if not header then
     return nil
   end
+  local plain = cookie.read_plain(header, options.cookie, options.kind.token_max)
+  if plain then
+    return plain, nil, false
+  end
   local tokens = cookie.read(header, options.cookie, options.kind.token_max)
   return tokens[1], tokens[2] and tokens, false
 end
