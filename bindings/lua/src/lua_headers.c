@@ -33,7 +33,9 @@ static bool is_named(const header *one, const char *folded, size_t size) {
     return true;
 }
 
-/* The place of the first header from `from` on whose name is this, folded; -1: there is none. For LuaJIT's FFI. */
+/* Both for LuaJIT's FFI. */
+
+/* The place of the first header from `from` on whose name is this, folded; -1: there is none. */
 static int find(const header *headers, int count, int from, const char *folded, size_t size) {
     for (int i = from; i < count; i++) {
         if (is_named(&headers[i], folded, size)) {
@@ -43,10 +45,34 @@ static int find(const header *headers, int count, int from, const char *folded, 
     return -1;
 }
 
-void tksp_lua_open_headers(lua_State *L) {
-    int (*function)(const header *, int, int, const char *, size_t) = find;
+static bool is_blank(char c) {
+    return c == ' ' || c == '\t';
+}
+
+/* Sets `out` to the token of "Authorization: Bearer <token>", as clients send it. False says nothing: it may be written in other ways. */
+static bool find_bearer(const header *headers, int count, text *out) {
+    static const char name[] = "authorization", scheme[] = "Bearer ";
+    int at = find(headers, count, 0, name, sizeof name - 1), skipped = sizeof scheme - 1;
+    if (at < 0 || headers[at].value.size <= skipped ||
+        memcmp(headers[at].value.data, scheme, sizeof scheme - 1) != 0) {
+        return false;
+    }
+    *out = (text){headers[at].value.size - skipped, headers[at].value.data + skipped};
+    return !is_blank(out->data[0]) && !is_blank(out->data[out->size - 1]) &&
+           memchr(out->data, ',', (size_t)out->size) == NULL;
+}
+
+/* Adds the address of a function to the table on top. */
+static void set_address(lua_State *L, const char *name, const void *function, size_t size) {
     void *address = NULL;
-    memcpy(&address, &function, sizeof address);
+    memcpy(&address, function, size);
     lua_pushlightuserdata(L, address);
-    lua_setfield(L, -2, "find_header_address");
+    lua_setfield(L, -2, name);
+}
+
+void tksp_lua_open_headers(lua_State *L) {
+    int (*finder)(const header *, int, int, const char *, size_t) = find;
+    bool (*bearer)(const header *, int, text *) = find_bearer;
+    set_address(L, "find_header_address", &finder, sizeof finder);
+    set_address(L, "find_bearer_address", &bearer, sizeof bearer);
 }

@@ -4,7 +4,7 @@
 
 #include "lua_shared.h"
 
-/* Adds find_header_address, see lua_headers.c, to the table on top. */
+/* Adds find_header_address and find_bearer_address, see lua_headers.c, to the table on top. */
 void tksp_lua_open_headers(lua_State *L);
 
 #endif

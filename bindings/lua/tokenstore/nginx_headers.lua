@@ -19,6 +19,9 @@ local to_string = ffi.string
 local LIST = ffi.typeof "ngx_http_lua_ffi_table_elt_t[?]"
 local find = ffi.cast("int (*)(const ngx_http_lua_ffi_table_elt_t *, int, int, const char *, size_t)",
   core.find_header_address)
+local find_bearer = ffi.cast("bool (*)(const ngx_http_lua_ffi_table_elt_t *, int, ngx_http_lua_ffi_str_t *)",
+  core.find_bearer_address)
+local found = ffi.new "ngx_http_lua_ffi_str_t[1]"
 local truncated = ffi.new "int[1]" -- never: all are asked for
 
 local room = 64
@@ -53,6 +56,12 @@ function headers.find(count, name, separator)
     at = find(list, count, at + 1, name, #name)
   end
   return value
+end
+
+-- The token of `Authorization: Bearer …`, as clients send it. Nil says nothing: it may be written in other
+-- ways.
+function headers.bearer(count)
+  return find_bearer(list, count, found) and to_string(found[0].data, found[0].len) or nil
 end
 
 -- Is there a header with one of these names?

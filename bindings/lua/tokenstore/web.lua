@@ -12,7 +12,7 @@ local lookup = require "tokenstore.guard_lookup"
 local near = require "tokenstore.near"
 local request_headers = require "tokenstore.nginx_headers"
 
-local byte, find, sub = string.byte, string.find, string.sub
+local byte = string.byte
 local set_header = ngx.req.set_header
 
 local RETRY_AFTER = 1 -- seconds, in the 503 response
@@ -20,16 +20,6 @@ local RETRY_AFTER = 1 -- seconds, in the 503 response
 local failures = log.new(ngx.ERR, "tokenstore.guard: ")
 
 local web = {}
-
-local function is_blank(code)
-  return code == 32 or code == 9
-end
-
--- "Bearer " and one token: what clients send. Without patterns, which LuaJIT does not compile.
-local function is_plain(header)
-  return sub(header, 1, 7) == "Bearer " and #header > 7 and not is_blank(byte(header, 8))
-    and not is_blank(byte(header, -1)) and not find(header, ",", 8, true)
-end
 
 -- The text after the scheme Bearer, "" if empty; nil for another scheme. A proxy may have joined several
 -- headers.
@@ -63,12 +53,13 @@ end
 -- where one may be empty. `count`: of request_headers.read, if that was done just now.
 function web.find_tokens(options, count)
   count = count or request_headers.read()
+  local token = request_headers.bearer(count)
+  if token then
+    return token, nil, true
+  end
   local header = request_headers.find(count, "authorization", ", ")
   if header then
-    if is_plain(header) then
-      return sub(header, 8), nil, true
-    end
-    local token = read_bearer(header)
+    token = read_bearer(header)
     if token then
       local first = token:match "^([^, \t]+)[ \t]*,"
       return token, first and { token, first }, true
