@@ -62,17 +62,9 @@ static bool find_bearer(const header *headers, int count, text *out) {
            memchr(out->data, ',', (size_t)out->size) == NULL;
 }
 
-/* Adds the address of a function to the table on top. */
-static void set_address(lua_State *L, const char *name, const void *function, size_t size) {
-    void *address = NULL;
-    memcpy(&address, function, size);
-    lua_pushlightuserdata(L, address);
-    lua_setfield(L, -2, name);
-}
-
 void tksp_lua_open_headers(lua_State *L) {
     int (*finder)(const header *, int, int, const char *, size_t) = find;
     bool (*bearer)(const header *, int, text *) = find_bearer;
-    set_address(L, "find_header_address", &finder, sizeof finder);
-    set_address(L, "find_bearer_address", &bearer, sizeof bearer);
+    tksp_lua_set_address(L, "find_header_address", &finder, sizeof finder);
+    tksp_lua_set_address(L, "find_bearer_address", &bearer, sizeof bearer);
 }

@@ -311,8 +311,7 @@ static int call(lua_State *L) {
     tks_status status = read_values(L, row, max_size, box, args, &err);
     if (status == TKS_OK) {
         set_texts(row, args, &box->scratch, &at);
-        box->asks =
-            store->viewer != NULL && type->ask(store->core, row, args, &box->question);
+        box->asks = store->viewer != NULL && type->ask(store->core, row, args, &box->question);
         status = tks_operation_make(row, store->core, args, &box->op, &err);
     }
     return tksp_lua_op_finish(L, box, status, &err);

@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdarg.h>
+#include <string.h>
 
 /* The registry key of the list of TKSP_UP_* values. Increment the number with any change of a struct in
  * lua_shared.h. */
@@ -224,6 +225,13 @@ void tksp_lua_set_functions(lua_State *L, const luaL_Reg *functions) {
         lua_pushcclosure(L, functions->func, TKSP_UP_COUNT);
         lua_setfield(L, -2, functions->name);
     }
+}
+
+void tksp_lua_set_address(lua_State *L, const char *field, const void *function, size_t size) {
+    void *address = NULL;
+    memcpy(&address, function, size);
+    lua_pushlightuserdata(L, address);
+    lua_setfield(L, -2, field);
 }
 
 void *tksp_lua_check(lua_State *L, int arg, int up) {

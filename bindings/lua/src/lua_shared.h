@@ -80,6 +80,9 @@ void tksp_lua_set_gc(lua_State *L, int up, lua_CFunction gc);
 /* Adds functions with these upvalues to the table on top. */
 void tksp_lua_set_functions(lua_State *L, const luaL_Reg *functions);
 
+/* Sets a field of the table on top to the address of a function, for LuaJIT's FFI. `function` points to the pointer to it, of this size. */
+void tksp_lua_set_address(lua_State *L, const char *field, const void *function, size_t size);
+
 /* The userdata at `arg` if its metatable is upvalue `up`; raises otherwise. */
 void *tksp_lua_check(lua_State *L, int arg, int up);
 

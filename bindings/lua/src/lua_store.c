@@ -1,8 +1,6 @@
 /* lua_store.c - the handles of stores, and what makes them of their options. See lua_store.h. */
 #include "lua_store.h"
 
-#include <string.h>
-
 #include "lua_args.h"
 #include "lua_jwt.h"
 #include "lua_options.h"
@@ -85,17 +83,20 @@ static int find_by_ffi(const tksp_lua_store *store, const char *app, size_t app_
 static int find_view(lua_State *L) {
     const tksp_lua_store *store = tksp_lua_check(L, 1, TKSP_UP_STORE);
     lua_settop(L, 4);
-    lua_pushinteger(L, find(store, tksp_lua_to_bytes(L, 2), tksp_lua_to_bytes(L, 3),
-                            tksp_lua_to_bytes(L, 4)));
+    lua_pushinteger(
+        L, find(store, tksp_lua_to_bytes(L, 2), tksp_lua_to_bytes(L, 3), tksp_lua_to_bytes(L, 4)));
     return 1;
 }
 
 void tksp_lua_open_store(lua_State *L) {
     static const tks_store_type *const types[] = {&tks_redis_tokens_type, &tks_sessions_type,
                                                   &tks_tokenstore_type, &tks_redis_jwt_type};
-    static const luaL_Reg functions[] = {{"redis_tokens", redis_tokens}, {"sessions", sessions},
-                                         {"tokenstore", tokenstore},     {"redis_jwt", redis_jwt},
-                                         {"look_into", look_into},       {"find_view", find_view},
+    static const luaL_Reg functions[] = {{"redis_tokens", redis_tokens},
+                                         {"sessions", sessions},
+                                         {"tokenstore", tokenstore},
+                                         {"redis_jwt", redis_jwt},
+                                         {"look_into", look_into},
+                                         {"find_view", find_view},
                                          {NULL, NULL}};
     tksp_lua_set_gc(L, TKSP_UP_STORE, store_gc);
     tksp_lua_set_jwt_functions(L, functions); /* RedisJWT has keys */
@@ -109,12 +110,9 @@ void tksp_lua_open_store(lua_State *L) {
     tksp_lua_push_options(L, &tks_spike_table);
     lua_setfield(L, -2, "Spike");
     lua_setfield(L, -2, "options");
-    int (*function)(const tksp_lua_store *, const char *, size_t, const char *, size_t, const char *,
-                    size_t) = find_by_ffi;
-    void *address = NULL;
-    memcpy(&address, &function, sizeof address);
-    lua_pushlightuserdata(L, address);
-    lua_setfield(L, -2, "find_view_address");
+    int (*function)(const tksp_lua_store *, const char *, size_t, const char *, size_t,
+                    const char *, size_t) = find_by_ffi;
+    tksp_lua_set_address(L, "find_view_address", &function, sizeof function);
     lua_pushliteral(L, TKS_SESSION_TYPE);
     lua_setfield(L, -2, "session_type");
     tksp_lua_push_one(L, TKSP_UP_VIEWS);

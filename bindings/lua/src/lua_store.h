@@ -11,14 +11,15 @@
 typedef struct tksp_lua_store {
     const tks_store_type *type;
     void *core; /* NULL: not made */
-    const tksp_lua_viewer *viewer; /* where its gets may be found; kept alive by this. NULL: nowhere, as with a type without `ask` */
+    /* Where its gets may be found, kept alive by this; NULL: nowhere, as for types without `ask`. */
+    const tksp_lua_viewer *viewer;
 } tksp_lua_store;
 
 /* Each adds its functions to the table on top. */
 
 /* redis_tokens(options), sessions(options), tokenstore(options), redis_jwt(options): such a userdata. look_into(store, viewer), with
- * what the driver's `viewer` gave. find_view(store, app, type, token) and find_view_address, see lua_store.c, and session_type, the type of
- * a Sessions' tokens. And options, a table of the options of each store and of Client, as lua_options.h pushes them. */
+ * what the driver's `viewer` gave. find_view(store, app, type, token) and find_view_address, see lua_store.c; views, what these give the
+ * numbers in; session_type, the type of a Sessions' tokens. And options, a table of the options of each store and of Client, as lua_options.h pushes them. */
 void tksp_lua_open_store(lua_State *L);
 
 /* operations: for each store a table of functions, operations.RedisTokens.get(handle, arguments) and so on, which make
