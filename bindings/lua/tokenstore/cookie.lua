@@ -86,8 +86,8 @@ local function begins(header, at)
 end
 
 -- The value of the cookie called `name` if it is the only one and plainly written, as nearly all are; nil
--- says nothing: cookie.read does. Without loops: of those with few rounds LuaJIT compiles nothing, nor what
--- leads to them.
+-- says nothing: cookie.read does. There are no loops here: LuaJIT does not compile those of few rounds, nor
+-- what calls them.
 function cookie.read_plain(header, name, longest)
   local at = find(header, name, 1, true)
   local equals = at and at + #name

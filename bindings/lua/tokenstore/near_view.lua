@@ -1,7 +1,7 @@
 -- near_view.lua - finds what the near cache keeps ready for a get (its views).
 --
--- In LuaJIT the core's function is called through the FFI: what LuaJIT compiles ends where any other function
--- in C is called.
+-- In LuaJIT the core's function is called through the FFI: a call of any other C function ends what LuaJIT
+-- compiles.
 
 local core = require "tokenstore.core"
 

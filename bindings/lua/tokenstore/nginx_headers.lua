@@ -4,9 +4,11 @@
 --     headers.find(count, "x_owner_id", ", ")
 --
 -- `count` is good until something waits, or changes a header. Names are as CGI and its successors read them,
--- and as nginx names its variables. ngx.var says the same, but two reads take a third of a check from memory;
--- where the configuration names a variable it keeps what it said; and once LuaJIT has given up to compile it,
--- for any code of the worker, nothing that reads one is compiled. ngx.req.get_headers makes strings of all.
+-- and as nginx names its variables.
+--
+-- ngx.var says the same, but two reads take a third of the time of a check from memory. A variable that the
+-- configuration names keeps its first value. And once LuaJIT has given up compiling ngx.var, for any code of
+-- the worker, it compiles nothing that reads one. ngx.req.get_headers makes strings of all headers.
 
 local core = require "tokenstore.core"
 local ffi = require "ffi"
