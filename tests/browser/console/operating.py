@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.wait import WebDriverWait
 
 AXE = Path(__file__).resolve().parents[2] / "console/node_modules/axe-core/axe.min.js"
@@ -90,7 +90,20 @@ class Operator:
     def _leave(self, act: Any, element: WebElement) -> None:
         before = self.find("html")
         act(element)
-        WebDriverWait(self.browser, 60).until(staleness_of(before))
+        WebDriverWait(self.browser, 60).until(lambda _: _is_gone(before))
+
+
+def _is_gone(element: WebElement) -> bool:
+    """With its page. While that is being left, chromedriver may say so in words of its own."""
+    try:
+        element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+    except WebDriverException as error:
+        if "does not belong to the document" in str(error):
+            return True
+        raise
+    return False
 
 
 _HAS_RING = """
