@@ -49,8 +49,9 @@ static bool is_disturbed(const tks_json *test) {
     const tks_json *steps = tks_json_find(test, "steps");
     const tks_json *step = steps != NULL ? tks_json_get_child(steps) : NULL;
     for (; step != NULL; step = tks_json_get_next(step)) {
-        if (tks_json_find(step, "lost") != NULL || tks_json_find(step, "sleep") != NULL)
+        if (tks_json_find(step, "lost") != NULL || tks_json_find(step, "sleep") != NULL) {
             return true;
+        }
     }
     return false;
 }

@@ -69,9 +69,9 @@ typedef struct tksp_slot {
     size_t time;      /* which this command asks for; SIZE_MAX: none does */
     int64_t ends_ms;  /* get: when the server ends the field, 0: it does not, or was not asked */
     /* of create: */
-    bool custom;  /* the caller chose it */
-    bool claimed; /* its alias is: to be dropped, if the operation fails */
-    bool made;    /* its record is, as far as a failed operation knows */
+    bool custom;   /* the caller chose it */
+    bool claimed;  /* its alias is: to be dropped, if the operation fails */
+    bool made;     /* its record is, as far as a failed operation knows */
     uint32_t kind; /* its kind of key, which this operation registers; 0: it is known */
     int64_t ttl_ms;
     tks_bytes tail;        /* of the record */
