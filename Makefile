@@ -121,7 +121,7 @@ $(BUILD)/core/%.o: core/%.c $(FLAGS)
 	$(CC) $(TKS_CPPFLAGS) $(TKS_CFLAGS) -MMD -MP -c -o $@ $<
 
 # The server-side scripts, as C strings.
-$(BUILD)/scripts.c: core/scripts/embed.sh $(SCRIPTS) $(wildcard core/scripts/lib/*.lua)
+$(BUILD)/scripts.c: core/scripts/embed.sh core/scripts/used.awk $(SCRIPTS) $(wildcard core/scripts/lib/*.lua)
 	@mkdir -p $(@D)
 	sh core/scripts/embed.sh $@
 

@@ -22,7 +22,7 @@ expand() { # a script, and what sed drops of it
       for name in $(printf '%s' "${line#*-- include: }" | tr -d ','); do cat "$here/lib/$name.lua"; done ;;
     *) printf '%s\n' "$line" ;;
     esac
-  done <"$1" | sed -e "$2" -e '/^ *--/d' | awk -f "$here/used.awk" | strip
+  done <"$1" | sed -e "$2" -e '/^ *--/d' -e 's/ -- .*$//' | awk -f "$here/used.awk"
 }
 
 print_text() { # its name and its file
